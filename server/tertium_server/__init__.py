@@ -1,0 +1,1 @@
+"""The Tertium server: detections of video streams in, calibrated YES, NO or MAYBE out."""
