@@ -1,0 +1,85 @@
+# The only task runner. `make` alone lists the targets; their own virtual environment (.venv) is made by those that need it.
+
+PYTHON ?= python3
+VENV ?= .venv
+BASE ?= main
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+SOURCES := client server tests $(wildcard benchmarks)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test bench lint format types protos check-protos constraints clean
+
+help: ## Lists the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /:/' | while IFS=: read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
+	@echo
+	@echo '  PYTHON=python3.12   the interpreter to build .venv with (3.11 or newer)'
+	@echo '  ARGS="..."          more arguments for demo (tertium demo), test (pytest) and bench'
+
+demo: $(VENV)/.server ## Plays two cameras through a real server and shows what is judged and why
+	@$(BIN)/tertium demo $(ARGS)
+
+test: $(VENV)/.dev ## Runs the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+bench: $(VENV)/.dev ## Measures speed and memory; writes JSON and a plot
+	$(BIN)/python benchmarks/run.py $(ARGS)
+
+lint: $(VENV)/.dev ## Checks style of Python and .proto files, and that the contract breaks no caller of the branch BASE
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/buf lint protos
+	$(BIN)/buf format --diff --exit-code protos
+	@if git rev-parse --quiet --verify '$(BASE)^{commit}' > /dev/null 2>&1; \
+	then set -x; $(BIN)/buf breaking protos --against '.git#branch=$(BASE),subdir=protos'; \
+	else echo 'buf breaking: left out, there is no branch $(BASE) here to compare with'; fi
+
+format: $(VENV)/.dev ## Formats Python and .proto files and mends what can be mended
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/buf format --write protos
+
+types: $(VENV)/.dev ## Checks types with mypy (strict) and pyright
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+protos: $(VENV)/.dev ## Compiles the .proto files into the Python stubs beside them
+	PYTHON=$(BIN)/python protos/compile.sh
+
+check-protos: protos ## Checks that the committed stubs are those of the .proto files
+	@test -z "$$(git status --porcelain protos)" || { git status --short protos; \
+	echo 'protos/ differs from the last commit. If .proto files were changed on purpose, commit the stubs with them.'; exit 1; }
+
+# uv resolves for all Pythons and platforms at once; the pins of the server are those of dev. It asks the index that UV_DEFAULT_INDEX names.
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --custom-compile-command "make constraints"
+constraints: $(VENV)/.dev ## Renews the pinned versions and hashes of everything that is installed
+	$(LOCK) pyproject.toml constraints/build.in --all-extras --output-file constraints/dev.txt
+	$(LOCK) pyproject.toml constraints/build.in --extra server --constraints constraints/dev.txt --output-file constraints/server.txt
+
+clean: ## Removes the virtual environment, caches and build results
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find client server tests protos $(wildcard benchmarks) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp tells that what its constraints name is installed. Everything comes pinned, with hashes; then the project itself, editable, built by
+# the pinned hatchling: nothing is fetched that is not in the list.
+$(VENV)/.server: pyproject.toml constraints/server.txt | $(BIN)/python
+	@echo 'Installing the server into $(VENV) (about 250 MB; once)'
+	@$(PIP) install --require-hashes --requirement constraints/server.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints/dev.txt | $(BIN)/python
+	@echo 'Installing the server and the tools into $(VENV) (about 600 MB; once)'
+	@$(PIP) install --require-hashes --requirement constraints/dev.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $(VENV)/.server $@
+
+$(BIN)/python:
+	@command -v '$(PYTHON)' > /dev/null || { echo 'There is no "$(PYTHON)". Name a Python >= 3.11: make PYTHON=/path/to/python3.12' >&2; exit 1; }
+	@'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	echo "Tertium needs Python >= 3.11, but $(PYTHON) is $$('$(PYTHON)' -V 2>&1). Name another: make PYTHON=python3.12" >&2; exit 1; }
+	@'$(PYTHON)' -c 'import ensurepip, venv' || { \
+	echo '$(PYTHON) lacks the modules venv and ensurepip. On Debian and Ubuntu they come with the package python3-venv.' >&2; exit 1; }
+	@'$(PYTHON)' -m venv '$(VENV)'
