@@ -10,7 +10,7 @@ SOURCES := client server tests $(wildcard benchmarks)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench lint format types protos check-protos constraints clean
+.PHONY: help demo test bench lint format types protos check-protos wheel constraints clean
 
 help: ## Lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /:/' | while IFS=: read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
@@ -51,6 +51,10 @@ protos: $(VENV)/.dev ## Compiles the .proto files into the Python stubs beside t
 check-protos: protos ## Checks that the committed stubs are those of the .proto files
 	@test -z "$$(git status --porcelain protos)" || { git status --short protos; \
 	echo 'protos/ differs from the last commit. If .proto files were changed on purpose, commit the stubs with them.'; exit 1; }
+
+wheel: $(VENV)/.dev ## Builds the wheel into dist/
+	@$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
+	@ls dist
 
 # uv resolves for all Pythons and platforms at once; the pins of the server are those of dev. It asks the index that UV_DEFAULT_INDEX names.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --custom-compile-command "make constraints"
