@@ -1,0 +1,1 @@
+"""Offline: recorded sequences, read from files and replayed through the engine."""

@@ -1,0 +1,98 @@
+"""The value that every reader gives: one recorded sequence of detections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+NANOSECONDS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sequence:
+    """Detections of one camera or video: N in the order of the file, over `length` frames with and without any."""
+
+    name: str
+    """The name it goes by: the folder's (mot) or the file's (kitti)."""
+
+    fps: float
+    """Frames per second, above 0 and up to 1000."""
+
+    frame_size: tuple[int, int] = (0, 0)
+    """Width and height in pixels; 0 where unknown."""
+
+    first_frame: int
+    """The number of the first frame: 1 (mot) or 0 (kitti)."""
+
+    length: int
+    """How many frames there are, with and without detections."""
+
+    class_names: Mapping[int, str]
+    """Names by class id. May name classes that do not occur here, where other sequences of the same set hold them."""
+
+    frames: NDArray[np.int64]
+    """(N,) frame numbers, first_frame to first_frame + length - 1, in any order."""
+
+    boxes: NDArray[np.float32]
+    """(N, 4) corners x1, y1, x2, y2 in pixels; x1 < x2 and y1 < y2. What the engine is given."""
+
+    xywh: NDArray[np.float64]
+    """(N, 4) left, top, width and height in pixels, as the file says."""
+
+    scores: NDArray[np.float64]
+    """(N,) scores as the file says: 0 to 1, or finite log-odds where `logits` is set."""
+
+    class_ids: NDArray[np.uint32]
+    """(N,) keys of class_names."""
+
+    track_ids: NDArray[np.int64]
+    """(N,) the file's own track ids on the format's numbering; -1 where a detection is not tracked."""
+
+    rows: NDArray[np.int64]
+    """(N,) the row of the file each detection comes from, from 1."""
+
+    source: Path
+    """The file the detections come from."""
+
+    logits: bool = False
+    """Whether scores are log-odds."""
+
+    warnings: tuple[str, ...] = field(default=())
+    """What the reader took in spite of doubts, in words that name the file."""
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def capture_times(self) -> NDArray[np.int64]:
+        """(length,) nanoseconds since the first frame, rounded: the same whichever way the sequence is replayed."""
+        times: NDArray[Any] = np.rint(np.arange(self.length, dtype=np.float64) * (NANOSECONDS / self.fps))
+        return times.astype(np.int64)
+
+    def by_frame(self) -> FrameOrder:
+        """How the detections lie when they are put in order of frames."""
+        position = self.frames - self.first_frame
+        order: NDArray[np.int64] = np.argsort(position, kind="stable").astype(np.int64)
+        counts = np.bincount(position, minlength=self.length).astype(np.int64)
+        starts = np.concatenate(([0], np.cumsum(counts)))[:-1]
+        ordinals = np.empty(len(self), np.int64)
+        ordinals[order] = np.arange(len(self)) - np.repeat(starts, counts)
+        return FrameOrder(order, counts, ordinals)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameOrder:
+    """The stable permutation from a file's order to the order of frames."""
+
+    order: NDArray[np.int64]
+    """(N,) indices in the file's order, sorted by frame; within a frame the file's order is kept."""
+
+    counts: NDArray[np.int64]
+    """(length,) number of detections of each frame."""
+
+    ordinals: NDArray[np.int64]
+    """(N,) for each detection in the file's order: its place among those of its frame, from 0."""
