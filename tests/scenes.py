@@ -1,4 +1,4 @@
-"""Synthetic recordings, by seed: objects that cross, flicker and hide, clutter that stays put, frames without anything."""
+"""Synthetic recordings, by seed: objects that cross, flicker and hide, clutter that stays put, frames without any."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ WIDTH, HEIGHT = 640, 360
 
 @dataclass(frozen=True)
 class Scene:
-    """Rows of a recording: frame (from 0), left, top, width, height, score, class, and the object's number (-1: none)."""
+    """Rows of a recording: frame (from 0), left, top, width, height, score, class, the object's number (-1: none)."""
 
     name: str
     length: int

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import NothingFoundError, Place, ReadError, UnreadableError
-from .formats import DetectionsFormat, Options, Source, UnreadableError
+from .formats import DetectionsFormat, Options, Source
 from .kitti import KittiDetections
 from .mot import MotDetections
 from .sequence import FrameOrder, Sequence
