@@ -1,0 +1,210 @@
+"""Association: which detection belongs to which track.
+
+Three stages, each an exact assignment on IoU within a gate:
+
+1. confident detections with established tracks;
+2. the low band with the established tracks still free: it keeps tracks alive (Zhang et al. 2022, ByteTrack);
+3. whatever is left with candidates, tracks that have never left NO.
+
+What is still free afterwards starts candidates of its own, low scores too: they stay MAYBE or NO until the evidence is there.
+"""
+
+import numpy as np
+
+from tertium_server.engine.assignment import Search, assign
+from tertium_server.engine.kernel import kernel
+
+# Rows of the float scratch.
+BOX_LEFT, BOX_TOP, BOX_RIGHT, BOX_BOTTOM, BOX_AREA = 0, 1, 2, 3, 4  # detections
+TRACK_LEFT, TRACK_TOP, TRACK_RIGHT, TRACK_BOTTOM, TRACK_AREA = 5, 6, 7, 8, 9
+MEASUREMENT, OVERLAP = 10, 11  # of each detection
+_COLUMN_LEFT, _COLUMN_TOP, _COLUMN_RIGHT, _COLUMN_BOTTOM, _COLUMN_AREA = 12, 13, 14, 15, 16  # the stage's tracks, side by side
+_SHARED, _ROW_PRICE, _COLUMN_PRICE, _DISTANCE = 17, 18, 19, 20
+FLOAT_ROWS = 21
+
+# Rows of the integer scratch.
+CLASS_ROW, MATCHED_TRACK, MATCHED_DETECTION = 0, 1, 2
+_ROWS, _COLUMNS, _EDGE_START, _ROW_MATCH, _COLUMN_MATCH, _REACHED_FROM, _FRONTIER, _SETTLED, _STATE = 3, 4, 5, 6, 7, 8, 9, 10, 11
+INTEGER_ROWS = 12
+
+
+@kernel
+def place_tracks(tracks, count, buffer, floats):
+    """Writes the corners of all predicted boxes, grown by ``buffer`` of their size on each side, into the scratch."""
+    for slot in range(count):
+        position = tracks[slot].position
+        half_width = (0.5 + buffer) * max(position[2], 1.0)
+        half_height = (0.5 + buffer) * max(position[3], 1.0)
+        floats[TRACK_LEFT, slot] = position[0] - half_width
+        floats[TRACK_RIGHT, slot] = position[0] + half_width
+        floats[TRACK_TOP, slot] = position[1] - half_height
+        floats[TRACK_BOTTOM, slot] = position[1] + half_height
+        floats[TRACK_AREA, slot] = 4.0 * half_width * half_height
+
+
+@kernel
+def place_detections(boxes, first, count, buffer, floats):
+    """Writes the corners of ``count`` boxes from ``first`` on, grown by ``buffer`` of their size on each side, into the scratch."""
+    for row in range(count):
+        left, top = np.float64(boxes[first + row, 0]), np.float64(boxes[first + row, 1])
+        right, bottom = np.float64(boxes[first + row, 2]), np.float64(boxes[first + row, 3])
+        grow_x = buffer * (right - left)
+        grow_y = buffer * (bottom - top)
+        floats[BOX_LEFT, row] = left - grow_x
+        floats[BOX_TOP, row] = top - grow_y
+        floats[BOX_RIGHT, row] = right + grow_x
+        floats[BOX_BOTTOM, row] = bottom + grow_y
+        floats[BOX_AREA, row] = (right - left + 2.0 * grow_x) * (bottom - top + 2.0 * grow_y)
+
+
+@kernel
+def _shared_areas(left, top, right, bottom, lefts, tops, rights, bottoms, count, shared):
+    """Areas that one box shares with each of ``count`` others."""
+    for other in range(count):
+        width = min(right, rights[other]) - max(left, lefts[other])
+        height = min(bottom, bottoms[other]) - max(top, tops[other])
+        shared[other] = max(width, 0.0) * max(height, 0.0)
+
+
+@kernel
+def better_overlaps(count, scores, first, floats, integers):
+    """Writes for each detection its largest IoU with a detection of its class that scores higher (or as high, and comes earlier)."""
+    shared = floats[_SHARED]
+    for row in range(count):
+        _shared_areas(
+            floats[BOX_LEFT, row], floats[BOX_TOP, row], floats[BOX_RIGHT, row], floats[BOX_BOTTOM, row],
+            floats[BOX_LEFT], floats[BOX_TOP], floats[BOX_RIGHT], floats[BOX_BOTTOM], count, shared,
+        )  # fmt: skip
+        largest = 0.0
+        for other in range(count):
+            if shared[other] <= 0.0 or integers[CLASS_ROW, other] != integers[CLASS_ROW, row]:
+                continue
+            ours, theirs = scores[first + row], scores[first + other]
+            if theirs > ours or (theirs == ours and other < row):
+                union = floats[BOX_AREA, row] + floats[BOX_AREA, other] - shared[other]
+                largest = max(largest, shared[other] / union)
+        floats[OVERLAP, row] = largest
+
+
+@kernel
+def _gather_columns(columns, column_count, floats):
+    for column in range(column_count):
+        slot = columns[column]
+        floats[_COLUMN_LEFT, column] = floats[TRACK_LEFT, slot]
+        floats[_COLUMN_TOP, column] = floats[TRACK_TOP, slot]
+        floats[_COLUMN_RIGHT, column] = floats[TRACK_RIGHT, slot]
+        floats[_COLUMN_BOTTOM, column] = floats[TRACK_BOTTOM, slot]
+        floats[_COLUMN_AREA, column] = floats[TRACK_AREA, slot]
+
+
+@kernel
+def _grown(values):
+    bigger = np.empty(2 * values.shape[0], values.dtype)
+    bigger[: values.shape[0]] = values
+    return bigger
+
+
+@kernel
+def _match(row_count, column_count, tracks, gate, class_aware, floats, integers, edge_column, edge_weight):
+    """Assigns the stage's rows (detections) to its columns (tracks); matched pairs are written into the scratch. Returns the number of edges."""
+    if row_count == 0 or column_count == 0:
+        return 0
+    rows, columns = integers[_ROWS], integers[_COLUMNS]
+    edge_start = integers[_EDGE_START]
+    shared = floats[_SHARED]
+    _gather_columns(columns, column_count, floats)
+    edges = 0
+    for row in range(row_count):
+        detection = rows[row]
+        edge_start[row] = edges
+        _shared_areas(
+            floats[BOX_LEFT, detection], floats[BOX_TOP, detection], floats[BOX_RIGHT, detection], floats[BOX_BOTTOM, detection],
+            floats[_COLUMN_LEFT], floats[_COLUMN_TOP], floats[_COLUMN_RIGHT], floats[_COLUMN_BOTTOM], column_count, shared,
+        )  # fmt: skip
+        area = floats[BOX_AREA, detection]
+        for column in range(column_count):
+            if shared[column] <= 0.0:
+                continue
+            overlap = shared[column] / (area + floats[_COLUMN_AREA, column] - shared[column])
+            if overlap <= gate or (class_aware and tracks[columns[column]].class_row != integers[CLASS_ROW, detection]):
+                continue
+            if edges == edge_column.shape[0]:
+                edge_column = _grown(edge_column)
+                edge_weight = _grown(edge_weight)
+            edge_column[edges] = column
+            edge_weight[edges] = overlap - gate
+            edges += 1
+    edge_start[row_count] = edges
+    if edges == 0:
+        return 0
+    row_match = integers[_ROW_MATCH]
+    search = Search(floats[_DISTANCE], integers[_REACHED_FROM], integers[_FRONTIER], integers[_SETTLED], integers[_STATE])
+    assign(
+        row_count, column_count, edge_start, edge_column, edge_weight,
+        row_match, integers[_COLUMN_MATCH], floats[_ROW_PRICE], floats[_COLUMN_PRICE], search,
+    )  # fmt: skip
+    for row in range(row_count):
+        if row_match[row] >= 0:
+            slot = columns[row_match[row]]
+            integers[MATCHED_TRACK, rows[row]] = slot
+            integers[MATCHED_DETECTION, slot] = rows[row]
+    return edges
+
+
+@kernel
+def _free_detections(count, least, below, floats, integers):
+    """Lists unmatched detections with a measurement in [least, below) as the stage's rows; returns how many."""
+    listed = 0
+    for detection in range(count):
+        if integers[MATCHED_TRACK, detection] < 0 and least <= floats[MEASUREMENT, detection] < below:
+            integers[_ROWS, listed] = detection
+            listed += 1
+    return listed
+
+
+@kernel
+def _free_tracks(tracks, count, announced, integers):
+    """Lists unmatched tracks, established or candidates, as the stage's columns; returns how many."""
+    listed = 0
+    for slot in range(count):
+        if integers[MATCHED_DETECTION, slot] < 0 and tracks[slot].announced == announced:
+            integers[_COLUMNS, listed] = slot
+            listed += 1
+    return listed
+
+
+@kernel
+def associate(tracks, track_count, detection_count, tracker, floats, integers, edge_column, edge_weight):
+    """Matches the frame's detections (in the scratch) with the stream's tracks. Returns the largest number of edges a stage had."""
+    for detection in range(detection_count):
+        integers[MATCHED_TRACK, detection] = -1
+    for slot in range(track_count):
+        integers[MATCHED_DETECTION, slot] = -1
+    aware = tracker.class_aware != 0
+    columns = _free_tracks(tracks, track_count, 1, integers)
+    rows = _free_detections(detection_count, tracker.high, np.inf, floats, integers)
+    most = _match(rows, columns, tracks, tracker.gate_high, aware, floats, integers, edge_column, edge_weight)
+    columns = _free_tracks(tracks, track_count, 1, integers)
+    rows = _free_detections(detection_count, -np.inf, tracker.high, floats, integers)
+    most = max(most, _match(rows, columns, tracks, tracker.gate_low, aware, floats, integers, edge_column, edge_weight))
+    columns = _free_tracks(tracks, track_count, 0, integers)
+    rows = _free_detections(detection_count, -np.inf, np.inf, floats, integers)
+    return max(most, _match(rows, columns, tracks, tracker.gate_candidate, aware, floats, integers, edge_column, edge_weight))
+
+
+@kernel
+def follow_caller(tracks, track_count, track_ids, first, detection_count, integers):
+    """Matches by the caller's own track ids instead."""
+    for slot in range(track_count):
+        integers[MATCHED_DETECTION, slot] = -1
+        integers[_COLUMNS, slot] = slot
+    for detection in range(detection_count):
+        integers[MATCHED_TRACK, detection] = -1
+        wanted = track_ids[first + detection]
+        if wanted == 0:
+            continue
+        for slot in range(track_count):
+            if tracks[slot].id == wanted:
+                integers[MATCHED_TRACK, detection] = slot
+                integers[MATCHED_DETECTION, slot] = detection
+                break

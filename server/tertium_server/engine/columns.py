@@ -1,0 +1,311 @@
+"""The engine's arrays in and out: frames as they come from the wire, decisions as they go back."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tertium_server.engine.association import FLOAT_ROWS, INTEGER_ROWS
+from tertium_server.engine.layout import EVENT
+
+Int64s = npt.NDArray[np.int64]
+UInt32s = npt.NDArray[np.uint32]
+UInt8s = npt.NDArray[np.uint8]
+Float32s = npt.NDArray[np.float32]
+Float64s = npt.NDArray[np.float64]
+Records = npt.NDArray[np.void]
+
+
+def _frozen(values: npt.ArrayLike, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    array = np.require(np.asarray(values, dtype=dtype), requirements=["C", "A"]).view()
+    array.flags.writeable = False
+    return array
+
+
+class FrameColumns(NamedTuple):
+    """F frames with N detections in all, as the parallel arrays of the wire. Read-only: that is what the kernels are compiled for."""
+
+    indices: Int64s
+    """(F,) strictly increasing, from 0."""
+    times: Int64s
+    """(F,) capture times in nanoseconds, or (0,): index times the nominal interval."""
+    counts: UInt32s
+    """(F,) detections of each frame."""
+    boxes: Float32s
+    """(N, 4) corners x1, y1, x2, y2 in pixels."""
+    scores: Float32s
+    """(N,) on the scale of the stream's settings, or (0,): 1.0 each."""
+    class_ids: UInt32s
+    """(N,) or (0,) where the stream has one class."""
+    track_ids: Int64s
+    """(N,) with the caller's own tracks, else (0,)."""
+
+    @classmethod
+    def of(
+        cls,
+        indices: npt.ArrayLike,
+        times: npt.ArrayLike,
+        counts: npt.ArrayLike,
+        boxes: npt.ArrayLike,
+        scores: npt.ArrayLike = (),
+        class_ids: npt.ArrayLike = (),
+        track_ids: npt.ArrayLike = (),
+    ) -> "FrameColumns":
+        """Columns of any array-likes, converted to the kernels' types."""
+        return cls(
+            _frozen(indices, np.int64),
+            _frozen(times, np.int64),
+            _frozen(counts, np.uint32),
+            _frozen(np.reshape(np.asarray(boxes, dtype=np.float32), (-1, 4)), np.float32),
+            _frozen(scores, np.float32),
+            _frozen(class_ids, np.uint32),
+            _frozen(track_ids, np.int64),
+        )
+
+    @classmethod
+    def join(cls, frames: Sequence["FrameColumns"]) -> "FrameColumns":
+        """Several columns behind one another."""
+        return cls(*(_frozen(np.concatenate(parts), parts[0].dtype) for parts in zip(*frames, strict=True)))
+
+
+# What the kernel says of a frame that was sent.
+FRAME_REPORT = np.dtype([("culprit", np.int64), ("status", np.uint8), ("reset", np.uint8)], align=True)
+
+
+class Outputs(NamedTuple):
+    """Buffers that the kernel fills; :class:`DecisionColumns` says what is in them."""
+
+    reports: Records
+    frame_indices: Int64s
+    counts: UInt32s
+    coasted_counts: UInt32s
+    track_ids: Int64s
+    values: Float32s  # (4, capacity): probability, track probability, its lower and upper end
+    verdicts: UInt8s  # (2, capacity): of boxes, of tracks
+    boxes: Float32s
+    coasted_track_ids: Int64s
+    coasted_values: Float32s
+    coasted_verdicts: UInt8s
+    coasted_boxes: Float32s
+    events: Records
+
+
+class Scratch(NamedTuple):
+    """Room the kernel works in."""
+
+    floats: Float64s
+    integers: Int64s
+    edge_column: Int64s
+    edge_weight: Float64s
+
+
+# Places in the progress vector that the kernel keeps from call to call.
+FRAMES_DONE, DETECTIONS_READ, FRAMES_TAKEN, DETECTIONS_OUT, COASTED_OUT, EVENTS_OUT, MOST_EDGES, NEEDED = range(8)
+
+
+class Workspace:
+    """Scratch and output buffers, reused from call to call and grown when a message needs more. One a thread; streams may share it."""
+
+    __slots__ = ("decisions", "outputs", "progress", "scratch")
+
+    def __init__(self) -> None:
+        self.progress: Int64s = np.zeros(8, np.int64)
+        self.outputs = Outputs(
+            np.zeros(32, FRAME_REPORT),
+            np.zeros(32, np.int64),
+            np.zeros(32, np.uint32),
+            np.zeros(32, np.uint32),
+            np.zeros(256, np.int64),
+            np.zeros((4, 256), np.float32),
+            np.zeros((2, 256), np.uint8),
+            np.zeros((256, 4), np.float32),
+            np.zeros(256, np.int64),
+            np.zeros(256, np.float32),
+            np.zeros(256, np.uint8),
+            np.zeros((256, 4), np.float32),
+            np.zeros(256, EVENT),
+        )
+        self.scratch = Scratch(
+            np.zeros((FLOAT_ROWS, 256)), np.zeros((INTEGER_ROWS, 257), np.int64), np.zeros(4096, np.int64), np.zeros(4096)
+        )
+        self.decisions = DecisionColumns(self)
+
+    def fit_frames(self, frames: int, detections: int) -> None:
+        """Makes room for a message of ``frames`` and ``detections``."""
+        out = self.outputs
+        if frames > out.reports.shape[0]:
+            out = out._replace(
+                reports=_longer(out.reports, frames),
+                frame_indices=_longer(out.frame_indices, frames),
+                counts=_longer(out.counts, frames),
+                coasted_counts=_longer(out.coasted_counts, frames),
+            )
+        if detections > out.track_ids.shape[0]:
+            out = out._replace(
+                track_ids=_longer(out.track_ids, detections),
+                values=_wider(out.values, detections),
+                verdicts=_wider(out.verdicts, detections),
+                boxes=_longer(out.boxes, detections),
+            )
+        self.outputs = out
+
+    def fit_tracks(self, needed: int) -> None:
+        """Makes room for ``needed`` tracks and detections in one frame, and for their events and coasted boxes."""
+        out, progress = self.outputs, self.progress
+        coasted = int(progress[COASTED_OUT]) + needed
+        events = int(progress[EVENTS_OUT]) + 3 * needed
+        if coasted > out.coasted_track_ids.shape[0]:
+            out = out._replace(
+                coasted_track_ids=_longer(out.coasted_track_ids, coasted),
+                coasted_values=_longer(out.coasted_values, coasted),
+                coasted_verdicts=_longer(out.coasted_verdicts, coasted),
+                coasted_boxes=_longer(out.coasted_boxes, coasted),
+            )
+        if events > out.events.shape[0]:
+            out = out._replace(events=_longer(out.events, events))
+        self.outputs = out
+        if needed > self.scratch.floats.shape[1]:
+            room = 2 * needed
+            self.scratch = self.scratch._replace(floats=np.zeros((FLOAT_ROWS, room)), integers=np.zeros((INTEGER_ROWS, room + 1), np.int64))
+
+    def fit_edges(self) -> None:
+        """Keeps the room that the busiest frame so far had to make for itself."""
+        most = int(self.progress[MOST_EDGES])
+        if most > self.scratch.edge_column.shape[0]:
+            self.scratch = self.scratch._replace(edge_column=np.zeros(2 * most, np.int64), edge_weight=np.zeros(2 * most))
+
+
+def _longer(array: npt.NDArray[Any], length: int) -> npt.NDArray[Any]:
+    grown = np.zeros((2 * length, *array.shape[1:]), array.dtype)
+    grown[: array.shape[0]] = array
+    return grown
+
+
+def _wider(array: npt.NDArray[Any], width: int) -> npt.NDArray[Any]:
+    grown = np.zeros((array.shape[0], 2 * width), array.dtype)
+    grown[:, : array.shape[1]] = array
+    return grown
+
+
+class DecisionColumns:
+    """Decisions for one call of the engine: views into the workspace, good until its next use.
+
+    T frames were taken, with M detections in all, in the caller's order; C tracks coasted.
+    """
+
+    __slots__ = ("_workspace", "error", "frames", "sent")
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self.sent = 0
+        """Frames that were sent."""
+        self.frames = 0
+        """Frames that were taken."""
+        self.error = ""
+        """The column whose length does not fit the others, if all frames were refused for that."""
+
+    @property
+    def detections(self) -> int:
+        """M."""
+        return int(self._workspace.progress[DETECTIONS_OUT])
+
+    @property
+    def status(self) -> UInt8s:
+        """(F,) :class:`FrameStatus` of each frame sent."""
+        return self._workspace.outputs.reports["status"][: self.sent]
+
+    @property
+    def culprit(self) -> Int64s:
+        """(F,) place in the message of the detection that a refused frame was refused for; -1: none."""
+        return self._workspace.outputs.reports["culprit"][: self.sent]
+
+    @property
+    def resets(self) -> UInt8s:
+        """(F,) :class:`Reset` before each frame sent."""
+        return self._workspace.outputs.reports["reset"][: self.sent]
+
+    @property
+    def frame_indices(self) -> Int64s:
+        """(T,) indices of the frames taken."""
+        return self._workspace.outputs.frame_indices[: self.frames]
+
+    @property
+    def counts(self) -> UInt32s:
+        """(T,) detections of each frame taken."""
+        return self._workspace.outputs.counts[: self.frames]
+
+    @property
+    def track_ids(self) -> Int64s:
+        """(M,) ordinals within the epoch, or the caller's ids."""
+        return self._workspace.outputs.track_ids[: self.detections]
+
+    @property
+    def probabilities(self) -> Float32s:
+        """(M,) P(box is right), 0 to 1."""
+        return self._workspace.outputs.values[0, : self.detections]
+
+    @property
+    def verdicts(self) -> UInt8s:
+        """(M,) :class:`Verdict` on each box."""
+        return self._workspace.outputs.verdicts[0, : self.detections]
+
+    @property
+    def boxes(self) -> Float32s:
+        """(M, 4) corners of the motion filter's boxes, pixels."""
+        return self._workspace.outputs.boxes[: self.detections]
+
+    @property
+    def track_probabilities(self) -> Float32s:
+        """(M,) P(track is a real object), 0 to 1."""
+        return self._workspace.outputs.values[1, : self.detections]
+
+    @property
+    def track_lower(self) -> Float32s:
+        """(M,) lower ends of the 95 % intervals."""
+        return self._workspace.outputs.values[2, : self.detections]
+
+    @property
+    def track_upper(self) -> Float32s:
+        """(M,) upper ends of the 95 % intervals."""
+        return self._workspace.outputs.values[3, : self.detections]
+
+    @property
+    def track_verdicts(self) -> UInt8s:
+        """(M,) :class:`Verdict` on each track."""
+        return self._workspace.outputs.verdicts[1, : self.detections]
+
+    @property
+    def coasted(self) -> int:
+        """C."""
+        return int(self._workspace.progress[COASTED_OUT])
+
+    @property
+    def coasted_counts(self) -> UInt32s:
+        """(T,) tracks alive without a detection, of each frame taken."""
+        return self._workspace.outputs.coasted_counts[: self.frames]
+
+    @property
+    def coasted_track_ids(self) -> Int64s:
+        """(C,) their ids."""
+        return self._workspace.outputs.coasted_track_ids[: self.coasted]
+
+    @property
+    def coasted_boxes(self) -> Float32s:
+        """(C, 4) corners of their predicted boxes, pixels."""
+        return self._workspace.outputs.coasted_boxes[: self.coasted]
+
+    @property
+    def coasted_probabilities(self) -> Float32s:
+        """(C,) P(track is a real object), 0 to 1."""
+        return self._workspace.outputs.coasted_values[: self.coasted]
+
+    @property
+    def coasted_verdicts(self) -> UInt8s:
+        """(C,) :class:`Verdict` on each."""
+        return self._workspace.outputs.coasted_verdicts[: self.coasted]
+
+    @property
+    def events(self) -> Records:
+        """Records of ``layout.EVENT``, in the order in which they happened."""
+        return self._workspace.outputs.events[: int(self._workspace.progress[EVENTS_OUT])]

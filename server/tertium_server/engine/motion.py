@@ -1,0 +1,93 @@
+r"""Motion of a box: a constant-velocity Kalman filter in closed form.
+
+The state of an axis (centre x, centre y, width, height) is its position and velocity, and the four axes are independent, so an eight-state
+filter falls apart into four 2×2 ones that need no matrix. For a step of :math:`\Delta t` seconds, with
+:math:`F = \begin{pmatrix}1 & \Delta t\\ 0 & 1\end{pmatrix}` and white-noise acceleration of spectral density :math:`q`,
+
+.. math:: x \leftarrow F x, \quad P \leftarrow F P F^T + q \begin{pmatrix}\Delta t^3/3 & \Delta t^2/2\\ \Delta t^2/2 & \Delta t\end{pmatrix}
+
+(Bar-Shalom, Li, Kirubarajan 2001, eq. 6.2.2-12), and an observed position updates with gain :math:`K = P H^T / (P_{11} + r)`. Noise is
+proportional to the box's size, so that a near and a far object are followed alike.
+"""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from filterpy.common import Q_continuous_white_noise
+
+from tertium_server.engine.kernel import kernel
+from tertium_server.engine.layout import AXES
+
+
+def unit_process_noise() -> npt.NDArray[np.float64]:
+    """Process noise (2, 2) of a position-velocity pair over one second at spectral density 1, as filterpy builds it."""
+    return np.asarray(Q_continuous_white_noise(dim=2, dt=1.0, spectral_density=1.0), dtype=np.float64)
+
+
+@kernel
+def box_scale(width, height):
+    """The length (pixels) that noise is proportional to: the side of a square of the box's area, at least one pixel."""
+    return math.sqrt(max(width, 1.0) * max(height, 1.0))
+
+
+@kernel
+def start(track, tracker, centre_x, centre_y, width, height):
+    """Begins a track at an observed box (pixels), at rest, unsure of its speed."""
+    scale = box_scale(width, height)
+    noise = tracker.measurement_noise * scale
+    speed = tracker.initial_speed * scale
+    observed = (centre_x, centre_y, width, height)
+    for axis in range(AXES):
+        track.position[axis] = observed[axis]
+        track.velocity[axis] = 0.0
+        track.variance[axis] = noise * noise
+        track.covariance[axis] = 0.0
+        track.velocity_variance[axis] = speed * speed
+
+
+@kernel
+def predict(track, tracker, seconds):
+    """Moves a track forward by ``seconds`` (≥ 0)."""
+    scale = box_scale(track.position[2], track.position[3])
+    for axis in range(AXES):
+        strength = tracker.acceleration if axis < 2 else tracker.size_acceleration
+        density = strength * strength * scale * scale
+        velocity_variance = track.velocity_variance[axis]
+        covariance = track.covariance[axis]
+        track.position[axis] += seconds * track.velocity[axis]
+        track.variance[axis] += (
+            seconds * (2.0 * covariance + seconds * velocity_variance)
+            + density * tracker.noise_position * seconds * seconds * seconds
+        )
+        track.covariance[axis] = covariance + seconds * velocity_variance + density * tracker.noise_cross * seconds * seconds
+        track.velocity_variance[axis] = velocity_variance + density * tracker.noise_velocity * seconds
+
+
+@kernel
+def update(track, tracker, centre_x, centre_y, width, height):
+    """Fuses an observed box (pixels) into a predicted track.
+
+    Returns the normalized innovation squared by degree of freedom: about 1 for a box where the filter expected it, larger for a worse fit.
+    """
+    scale = box_scale(track.position[2], track.position[3])
+    noise = tracker.measurement_noise * scale
+    observed = (centre_x, centre_y, width, height)
+    distance = 0.0
+    for axis in range(AXES):
+        variance = track.variance[axis]
+        covariance = track.covariance[axis]
+        innovation = observed[axis] - track.position[axis]
+        innovation_variance = variance + noise * noise
+        gain = variance / innovation_variance
+        velocity_gain = covariance / innovation_variance
+        track.position[axis] += gain * innovation
+        track.velocity[axis] += velocity_gain * innovation
+        track.variance[axis] = (1.0 - gain) * variance
+        track.covariance[axis] = (1.0 - gain) * covariance
+        track.velocity_variance[axis] -= velocity_gain * covariance
+        distance += innovation * innovation / innovation_variance
+    # A size can't fall to nothing, whatever the velocity said.
+    track.position[2] = max(track.position[2], 1.0)
+    track.position[3] = max(track.position[3], 1.0)
+    return distance / AXES

@@ -1,0 +1,59 @@
+"""Read-outs: from a track's evidence to calibrated probabilities of the box and of the track.
+
+Both are logistic. The box ("is this box right, here, now?") sees the current score, the track ("is this a real object?") does not: a person who walks
+behind a pillar keeps a sure track while the box of this frame is poor.
+"""
+
+import math
+
+from tertium_server.engine.kernel import kernel
+
+FIT_CLIP = 4.0
+"""A box that fits the motion filter worse than this (normalized innovation squared by degree of freedom) is no worse still."""
+
+INTERVAL = 1.959963984540054
+"""Standard deviations of a normal distribution on either side of a 95 % interval."""
+
+
+@kernel
+def sigmoid(log_odds):
+    """The logistic function, without overflow on either side."""
+    if log_odds >= 0.0:
+        return 1.0 / (1.0 + math.exp(-log_odds))
+    small = math.exp(log_odds)
+    return small / (1.0 + small)
+
+
+@kernel
+def box_log_odds(track, judge, log_hits, overlap):
+    """Log-odds that the track's current box is right. ``overlap``: its IoU with the best better box of its class."""
+    weights = judge.box_weights
+    return (
+        weights[0]
+        + weights[1] * track.measurement
+        + weights[2] * track.fast
+        + weights[3] * track.slow
+        + weights[4] * log_hits
+        + weights[5] * min(track.fit, FIT_CLIP)
+        + weights[6] * overlap
+    )
+
+
+@kernel
+def track_log_odds(track, judge, log_hits):
+    """Log-odds that the track is a real object."""
+    weights = judge.track_weights
+    return (
+        weights[0]
+        + weights[1] * track.slow
+        + weights[2] * track.fast
+        + weights[3] * math.sqrt(track.slow_variance)
+        + weights[4] * log_hits
+        + weights[5] * math.log(1.0 + track.misses_in_a_row)
+    )
+
+
+@kernel
+def interval_half_width(track, judge):
+    """Half the width of the 95 % interval of the track's log-odds: what the slow level may be off by."""
+    return INTERVAL * abs(judge.track_weights[1]) * math.sqrt(track.slow_variance)

@@ -1,0 +1,342 @@
+"""One stream's step: motion → association → evidence → verdict, frame by frame, in one compiled call for a whole message."""
+
+import math
+
+import numpy as np
+
+from tertium_server.engine import admission, association, evidence, lifecycle, motion, readout, verdict
+from tertium_server.engine.columns import (
+    COASTED_OUT,
+    DETECTIONS_OUT,
+    DETECTIONS_READ,
+    EVENTS_OUT,
+    FRAMES_DONE,
+    FRAMES_TAKEN,
+    MOST_EDGES,
+    NEEDED,
+)
+from tertium_server.engine.kernel import kernel
+from tertium_server.engine.layout import DUPLICATE_MEMORY, EventReason, FrameStatus, Reset, Verdict
+
+_TAKEN = int(FrameStatus.TAKEN)
+_NO = int(Verdict.NO)
+_RESET = int(EventReason.RESET)
+_EVICTED = int(EventReason.EVICTED)
+_BACKWARDS = int(Reset.TIME_BACKWARDS)
+_GAP = int(Reset.GAP)
+_DEFAULT_INTERVAL = 1.0 / 30.0  # seconds between frames, where nothing is known yet
+_NANOSECONDS = 1e-9
+_MEASUREMENT, _OVERLAP = association.MEASUREMENT, association.OVERLAP
+_CLASS_ROW, _MATCHED_TRACK, _MATCHED_DETECTION = association.CLASS_ROW, association.MATCHED_TRACK, association.MATCHED_DETECTION
+
+
+@kernel
+def run(streams, trackers, judges, class_lookup, tracks, frames, answered, outputs, scratch, progress, tally, closed):
+    """Runs frames until all are done or the buffers are too small for the next one.
+
+    Returns True when all frames are done. Otherwise ``progress[NEEDED]`` holds how many tracks and detections the next frame may come to, and the
+    call is made again with more room. Frames up to index ``answered`` are computed but not counted.
+    """
+    stream = streams[0]
+    tracker = trackers[0]
+    one_class = judges.shape[0] == 1
+    while progress[FRAMES_DONE] < frames.indices.shape[0]:
+        place = progress[FRAMES_DONE]
+        first = progress[DETECTIONS_READ]
+        count = np.int64(frames.counts[place])
+        index = frames.indices[place]
+        time = admission.capture_time(frames.times, place, index, tracker)
+        report = outputs.reports[place]
+        report.culprit = -1
+        report.reset = 0
+        status = admission.check_clock(stream, index, time)
+        if status == _TAKEN:
+            status, culprit = admission.check_detections(frames, first, count, tracker, class_lookup, one_class)
+            report.culprit = culprit
+        if status == _TAKEN:
+            needed = stream.tracks + count
+            if not _fits(needed, min(needed, tracker.max_tracks), tracks, outputs, scratch, progress):
+                progress[NEEDED] = needed
+                return False
+            report.reset = _advance(
+                streams, trackers, judges, class_lookup, tracks, frames, first, count, index, time, index > answered,
+                outputs, scratch, progress, tally, closed,
+            )  # fmt: skip
+        report.status = status
+        progress[FRAMES_DONE] = place + 1
+        progress[DETECTIONS_READ] = first + count
+    return True
+
+
+@kernel
+def _fits(needed, needed_tracks, tracks, outputs, scratch, progress):
+    """Whether a frame that may come to ``needed`` tracks and detections can be run within the buffers."""
+    return (
+        needed_tracks <= tracks.shape[0]
+        and needed <= scratch.floats.shape[1]
+        and progress[EVENTS_OUT] + 3 * needed <= outputs.events.shape[0]
+        and progress[COASTED_OUT] + needed <= outputs.coasted_track_ids.shape[0]
+    )
+
+
+@kernel
+def end_all(streams, judges, tracks, reason, counting, outputs, progress, closed):
+    """Ends every track of the stream."""
+    stream = streams[0]
+    for slot in range(stream.tracks):
+        track = tracks[slot]
+        lifecycle.tell_end(
+            track, judges[track.class_row], reason, stream.last_index, outputs.events, progress, closed, counting
+        )
+    stream.tracks = 0
+
+
+@kernel
+def _advance(
+    streams, trackers, judges, class_lookup, tracks, frames, first, count, index, time, counting,
+    outputs, scratch, progress, tally, closed,
+):  # fmt: skip
+    """One admitted frame. Returns the Reset that went before it."""
+    stream = streams[0]
+    tracker = trackers[0]
+    floats, integers = scratch.floats, scratch.integers
+    reset = _reset_reason(stream, tracker, time)
+    if reset != 0:
+        end_all(streams, judges, tracks, _RESET, counting, outputs, progress, closed)
+    seconds = _tick(stream, tracker, index, time, reset)
+
+    for slot in range(stream.tracks):
+        track = tracks[slot]
+        motion.predict(track, tracker, seconds)
+        evidence.predict(track, judges[track.class_row], seconds)
+    _measure(frames, first, count, tracker, judges, class_lookup, scratch)
+    if tracker.client_tracks:
+        association.follow_caller(tracks, stream.tracks, frames.track_ids, first, count, integers)
+        association.place_tracks(tracks, stream.tracks, 0.0, floats)
+    else:
+        association.place_tracks(tracks, stream.tracks, tracker.buffer, floats)
+        edges = association.associate(
+            tracks, stream.tracks, count, tracker, floats, integers, scratch.edge_column, scratch.edge_weight
+        )
+        progress[MOST_EDGES] = max(progress[MOST_EDGES], edges)
+
+    _miss(stream, tracker, judges, tracks, seconds, time, floats, integers)
+    for detection in range(count):
+        _hit(
+            streams, trackers, judges, tracks, frames, first, detection, index, time, seconds, counting,
+            outputs, scratch, progress, closed,
+        )  # fmt: skip
+    _judge_tracks(stream, judges, tracks, index, time, outputs, progress)
+    _decide(stream, tracker, judges, tracks, count, index, counting, outputs, scratch, progress, tally)
+    _close(stream, judges, tracks, index, counting, outputs, progress, closed)
+    _coast(stream, tracker, tracks, outputs, progress)
+    progress[FRAMES_TAKEN] += 1
+    return reset
+
+
+@kernel
+def _reset_reason(stream, tracker, time):
+    if stream.last_index < 0:
+        return 0
+    if time < stream.last_time:
+        return _BACKWARDS
+    if (time - stream.last_time) * _NANOSECONDS > tracker.max_gap:
+        return _GAP
+    return 0
+
+
+@kernel
+def _tick(stream, tracker, index, time, reset):
+    """Sets the stream's clock to this frame; returns the seconds since the one before (a typical interval where there is none)."""
+    if stream.last_index >= 0 and reset == 0:
+        stream.interval = (time - stream.last_time) * _NANOSECONDS
+    elif stream.interval <= 0.0:
+        stream.interval = tracker.frame_interval if tracker.frame_interval > 0.0 else _DEFAULT_INTERVAL
+    skipped = index - stream.last_index
+    if stream.last_index < 0 or skipped > DUPLICATE_MEMORY:
+        stream.recent = np.uint64(1)
+    else:
+        stream.recent = (stream.recent << np.uint64(skipped)) | np.uint64(1)
+    stream.last_index = index
+    stream.last_time = time
+    stream.frames += 1
+    return stream.interval
+
+
+@kernel
+def _measure(frames, first, count, tracker, judges, class_lookup, scratch):
+    """Puts the frame's detections into the scratch: corners, class, calibrated measurement, overlap with better ones."""
+    floats, integers = scratch.floats, scratch.integers
+    association.place_detections(frames.boxes, first, count, tracker.buffer, floats)
+    for detection in range(count):
+        row = class_lookup[frames.class_ids[first + detection]] if frames.class_ids.shape[0] > 0 else 0
+        integers[_CLASS_ROW, detection] = row
+        score = _score(frames, first + detection)
+        floats[_MEASUREMENT, detection] = evidence.measurement(judges[row], score, tracker.logits != 0)
+        floats[_OVERLAP, detection] = 0.0
+    if tracker.want_overlap and frames.scores.shape[0] > 0:
+        association.better_overlaps(count, frames.scores, first, floats, integers)
+
+
+@kernel
+def _score(frames, detection):
+    return np.float64(frames.scores[detection]) if frames.scores.shape[0] > 0 else 1.0
+
+
+@kernel
+def _miss(stream, tracker, judges, tracks, seconds, time, floats, integers):
+    """Absence is evidence for tracks that should have been seen; for the others time goes on."""
+    for slot in range(stream.tracks):
+        if integers[_MATCHED_DETECTION, slot] >= 0:
+            continue
+        track = tracks[slot]
+        track.unseen_in_a_row += 1
+        if lifecycle.should_be_visible(tracks, slot, stream.tracks, tracker, floats, integers):
+            evidence.update_miss(track, judges[track.class_row], seconds)
+            track.misses += 1
+            track.misses_in_a_row += 1
+        track.closing = lifecycle.reason_to_end(track, tracker, time)
+
+
+@kernel
+def _hit(
+    streams, trackers, judges, tracks, frames, first, detection, index, time, seconds, counting,
+    outputs, scratch, progress, closed,
+):  # fmt: skip
+    """Fuses a detection into its track, or starts a track with it."""
+    stream = streams[0]
+    tracker = trackers[0]
+    floats, integers = scratch.floats, scratch.integers
+    boxes = frames.boxes
+    place = first + detection
+    slot = integers[_MATCHED_TRACK, detection]
+    if slot < 0:
+        slot = _free_slot(streams, trackers, judges, tracks, index, counting, outputs, progress, integers, closed)
+        row = np.int32(integers[_CLASS_ROW, detection])
+        if tracker.client_tracks:
+            track_id = frames.track_ids[place]
+        else:
+            track_id = stream.next_id
+            stream.next_id += 1
+        lifecycle.give_birth(tracks[slot], track_id, row, index, time, boxes, place, tracker, judges[row])
+        integers[_MATCHED_TRACK, detection] = slot
+        integers[_MATCHED_DETECTION, slot] = detection
+        track = tracks[slot]
+    else:
+        track = tracks[slot]
+        left, top = np.float64(boxes[place, 0]), np.float64(boxes[place, 1])
+        right, bottom = np.float64(boxes[place, 2]), np.float64(boxes[place, 3])
+        track.fit = motion.update(track, tracker, 0.5 * (left + right), 0.5 * (top + bottom), right - left, bottom - top)
+    track.measurement = floats[_MEASUREMENT, detection]
+    evidence.update_hit(track, judges[track.class_row], track.measurement, seconds)
+    track.score = _score(frames, place)
+    track.last_seen = time
+    track.hits += 1
+    track.misses_in_a_row = 0
+    track.unseen_in_a_row = 0
+    if track.id == 0:
+        track.closing = lifecycle.reason_to_end(track, tracker, time)
+
+
+@kernel
+def _free_slot(streams, trackers, judges, tracks, index, counting, outputs, progress, integers, closed):
+    """A slot for a new track: the next one, or, where the stream is full, that of its least likely unseen track."""
+    stream = streams[0]
+    tracker = trackers[0]
+    if stream.tracks < tracker.max_tracks:
+        stream.tracks += 1
+        return stream.tracks - 1
+    slot = lifecycle.weakest_unseen(tracks, stream.tracks, integers)
+    track = tracks[slot]
+    lifecycle.tell_end(track, judges[track.class_row], _EVICTED, index, outputs.events, progress, closed, counting)
+    return slot
+
+
+@kernel
+def _judge_tracks(stream, judges, tracks, index, time, outputs, progress):
+    for slot in range(stream.tracks):
+        track = tracks[slot]
+        judge = judges[track.class_row]
+        log_hits = math.log(np.float64(max(track.hits, 1)))
+        track.probability = readout.sigmoid(readout.track_log_odds(track, judge, log_hits))
+        before = track.verdict
+        track.verdict = verdict.judge_track(track, judge, time)
+        if track.verdict != before:
+            lifecycle.tell_verdict(track, judge, before, index, outputs.events, progress)
+
+
+@kernel
+def _decide(stream, tracker, judges, tracks, count, index, counting, outputs, scratch, progress, tally):
+    """Writes the decisions on the frame's detections, in the caller's order."""
+    floats, integers = scratch.floats, scratch.integers
+    values, verdicts = outputs.values, outputs.verdicts
+    base = progress[DETECTIONS_OUT]
+    for detection in range(count):
+        track = tracks[integers[_MATCHED_TRACK, detection]]
+        judge = judges[track.class_row]
+        out = base + detection
+        log_hits = math.log(np.float64(track.hits))
+        probability = np.float32(readout.sigmoid(readout.box_log_odds(track, judge, log_hits, floats[_OVERLAP, detection])))
+        box_verdict = verdict.judge_plainly(probability, judge.box_no, judge.box_yes)
+        outputs.track_ids[out] = track.id
+        values[0, out] = probability
+        verdicts[0, out] = box_verdict
+        if counting:
+            tally[integers[_CLASS_ROW, detection], box_verdict] += 1
+        if tracker.want_tracks:
+            log_odds = readout.track_log_odds(track, judge, log_hits)
+            half_width = readout.interval_half_width(track, judge)
+            values[1, out] = track.probability
+            values[2, out] = readout.sigmoid(log_odds - half_width)
+            values[3, out] = readout.sigmoid(log_odds + half_width)
+            verdicts[1, out] = track.verdict
+        _write_box(track, outputs.boxes, out)
+    outputs.frame_indices[progress[FRAMES_TAKEN]] = index
+    outputs.counts[progress[FRAMES_TAKEN]] = count
+    progress[DETECTIONS_OUT] = base + count
+
+
+@kernel
+def _write_box(track, boxes, out):
+    half_width, half_height = 0.5 * track.position[2], 0.5 * track.position[3]
+    boxes[out, 0] = track.position[0] - half_width
+    boxes[out, 1] = track.position[1] - half_height
+    boxes[out, 2] = track.position[0] + half_width
+    boxes[out, 3] = track.position[1] + half_height
+
+
+@kernel
+def _close(stream, judges, tracks, index, counting, outputs, progress, closed):
+    """Removes tracks that are over; the others keep their order."""
+    kept = 0
+    for slot in range(stream.tracks):
+        track = tracks[slot]
+        if track.closing:
+            lifecycle.tell_end(
+                track, judges[track.class_row], track.closing, index, outputs.events, progress, closed, counting
+            )
+            continue
+        if kept != slot:
+            tracks[kept] = tracks[slot]
+        kept += 1
+    stream.tracks = kept
+
+
+@kernel
+def _coast(stream, tracker, tracks, outputs, progress):
+    """Writes the tracks that are alive without a detection in this frame."""
+    coasted = 0
+    if tracker.want_coasted:
+        base = progress[COASTED_OUT]
+        for slot in range(stream.tracks):
+            track = tracks[slot]
+            if track.unseen_in_a_row == 0:
+                continue
+            out = base + coasted
+            outputs.coasted_track_ids[out] = track.id
+            outputs.coasted_values[out] = track.probability
+            outputs.coasted_verdicts[out] = track.verdict
+            _write_box(track, outputs.coasted_boxes, out)
+            coasted += 1
+        progress[COASTED_OUT] = base + coasted
+    outputs.coasted_counts[progress[FRAMES_TAKEN]] = coasted

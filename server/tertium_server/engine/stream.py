@@ -1,0 +1,172 @@
+"""One stream's engine: its state, the call that advances it, and its snapshot."""
+
+import hashlib
+import struct
+
+import numpy as np
+
+from tertium_server.engine import step
+from tertium_server.engine.columns import (
+    FRAMES_TAKEN,
+    NEEDED,
+    DecisionColumns,
+    FrameColumns,
+    Int64s,
+    Records,
+    Workspace,
+)
+from tertium_server.engine.layout import STREAM, TRACK, EventReason, FrameStatus, Verdict
+from tertium_server.engine.parameters import EngineParameters, StreamSettings
+
+_FIRST_TRACKS = 64
+_HEADER = struct.Struct("<8sII")
+_SNAPSHOT_LAYOUT = hashlib.blake2b(repr((TRACK.descr, STREAM.descr)).encode(), digest_size=8).digest()
+
+
+class SnapshotError(ValueError):
+    """A snapshot can't be restored: it is cut short, or made by an engine with another memory layout or for other classes."""
+
+
+class StreamEngine:
+    """The state of one stream between frames.
+
+    Not safe for use by two threads at once. Different streams share nothing and may run in different threads, each with a workspace of its own.
+    """
+
+    __slots__ = ("_parameters", "_settings", "_state", "_tracks", "answered", "closed", "tally")
+
+    def __init__(self, parameters: EngineParameters, settings: StreamSettings) -> None:
+        self._parameters = parameters
+        self._settings = settings
+        self._state: Records = np.zeros(1, STREAM)
+        self._state["last_index"] = -1
+        self._state["next_id"] = 1
+        self._tracks: Records = np.zeros(_FIRST_TRACKS, TRACK)
+        self.answered = -1
+        """Frames up to this index are computed, but not counted in ``tally`` and ``closed``: they were, before the stream was resumed."""
+        self.tally: Int64s = np.zeros((len(parameters.judges), max(Verdict) + 1), np.int64)
+        """(classes, 4) detections decided, by class (ascending id) and verdict on the box."""
+        self.closed: Int64s = np.zeros(max(EventReason) + 1, np.int64)
+        """(7,) tracks ended, by reason."""
+
+    @property
+    def parameters(self) -> EngineParameters:
+        """The parameters in force."""
+        return self._parameters
+
+    @property
+    def last_frame(self) -> int | None:
+        """Index of the last frame taken; None before the first."""
+        index = int(self._state["last_index"][0])
+        return None if index < 0 else index
+
+    @property
+    def tracks(self) -> int:
+        """Tracks alive, candidates included."""
+        return int(self._state["tracks"][0])
+
+    @property
+    def frames(self) -> int:
+        """Frames taken in this epoch."""
+        return int(self._state["frames"][0])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of this stream's arrays."""
+        return int(self._state.nbytes + self._tracks.nbytes + self.tally.nbytes + self.closed.nbytes)
+
+    def advance(self, frames: FrameColumns, workspace: Workspace) -> DecisionColumns:
+        """Runs frames, in order, and returns their decisions: views into ``workspace`` that hold until its next use.
+
+        A frame that can't be taken is refused in ``status`` and changes nothing; the others are taken.
+        """
+        decisions = workspace.decisions
+        progress = workspace.progress
+        progress[:] = 0
+        count = frames.indices.shape[0]
+        decisions.sent = count
+        workspace.fit_frames(count, frames.boxes.shape[0])
+        decisions.error = self._mismatch(frames)
+        if decisions.error:
+            decisions.frames = 0
+            reports = workspace.outputs.reports[:count]
+            reports["status"] = FrameStatus.MISMATCH
+            reports["culprit"] = -1
+            reports["reset"] = 0
+            return decisions
+        parameters = self._parameters
+        while not step.run(
+            self._state, parameters.tracker, parameters.judges, parameters.class_lookup, self._tracks, frames, self.answered,
+            workspace.outputs, workspace.scratch, progress, self.tally, self.closed,
+        ):  # fmt: skip
+            self._make_room(int(progress[NEEDED]), workspace)
+        workspace.fit_edges()
+        decisions.frames = int(progress[FRAMES_TAKEN])
+        return decisions
+
+    def finish(self, workspace: Workspace) -> DecisionColumns:
+        """Ends all tracks, for the stream is over. Of the returned decisions only ``events`` are set."""
+        workspace.progress[:] = 0
+        workspace.decisions.sent = workspace.decisions.frames = 0
+        workspace.decisions.error = ""
+        workspace.fit_tracks(self.tracks)
+        step.end_all(
+            self._state, self._parameters.judges, self._tracks, int(EventReason.STREAM_ENDED), True,
+            workspace.outputs, workspace.progress, self.closed,
+        )  # fmt: skip
+        return workspace.decisions
+
+    def snapshot(self) -> bytes:
+        """The state as bytes, for :meth:`restore` in any process with the same version of the engine."""
+        class_ids = self._parameters.judges["id"].astype("<i8")
+        header = _HEADER.pack(_SNAPSHOT_LAYOUT, len(class_ids), self.tracks)
+        return b"".join((header, class_ids.tobytes(), self._state.tobytes(), self._tracks[: self.tracks].tobytes()))
+
+    @classmethod
+    def restore(cls, parameters: EngineParameters, settings: StreamSettings, snapshot: bytes) -> "StreamEngine":
+        """An engine that goes on where the one that made the snapshot stood.
+
+        Raises:
+            SnapshotError: the snapshot does not fit this engine or these classes.
+        """
+        if len(snapshot) < _HEADER.size:
+            raise SnapshotError("the snapshot is cut short")
+        layout, classes, tracks = _HEADER.unpack_from(snapshot)
+        if layout != _SNAPSHOT_LAYOUT:
+            raise SnapshotError("the snapshot was made by an engine with another memory layout")
+        if len(snapshot) != _HEADER.size + 8 * classes + STREAM.itemsize + TRACK.itemsize * tracks:
+            raise SnapshotError("the snapshot is cut short")
+        class_ids = np.frombuffer(snapshot, "<i8", classes, _HEADER.size)
+        if not np.array_equal(class_ids, parameters.judges["id"]):
+            raise SnapshotError(f"the snapshot is of a stream with class ids {class_ids.tolist()}")
+        engine = cls(parameters, settings)
+        offset = _HEADER.size + 8 * classes
+        engine._state[:] = np.frombuffer(snapshot, STREAM, 1, offset)
+        engine._tracks = np.zeros(max(_FIRST_TRACKS, 2 * tracks), TRACK)
+        engine._tracks[:tracks] = np.frombuffer(snapshot, TRACK, tracks, offset + STREAM.itemsize)
+        return engine
+
+    def _mismatch(self, frames: FrameColumns) -> str:
+        """The first column whose length does not fit the others; empty if all do."""
+        count = frames.indices.shape[0]
+        detections = frames.boxes.shape[0]
+        if frames.counts.shape[0] != count:
+            return "counts"
+        if frames.times.shape[0] not in (0, count):
+            return "times"
+        if int(frames.counts.sum()) != detections:
+            return "boxes"
+        if frames.scores.shape[0] not in (0, detections):
+            return "scores"
+        if frames.class_ids.shape[0] not in (0, detections):
+            return "class_ids"
+        if frames.track_ids.shape[0] != (detections if self._settings.client_tracks else 0):
+            return "track_ids"
+        return ""
+
+    def _make_room(self, needed: int, workspace: Workspace) -> None:
+        if needed > self._tracks.shape[0]:
+            grown: Records = np.zeros(min(2 * needed, self._settings.max_tracks), TRACK)
+            grown[: self.tracks] = self._tracks[: self.tracks]
+            self._tracks = grown
+        workspace.fit_tracks(needed)
