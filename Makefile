@@ -69,13 +69,13 @@ clean: ## Removes the virtual environment, caches and build results
 # A stamp tells that what its constraints name is installed. Everything comes pinned, with hashes; then the project itself, editable, built by
 # the pinned hatchling: nothing is fetched that is not in the list.
 $(VENV)/.server: pyproject.toml constraints/server.txt | $(BIN)/python
-	@echo 'Installing the server into $(VENV) (about 250 MB; once)'
+	@echo 'Installing the server into $(VENV) (once; 0.6 GB)'
 	@$(PIP) install --require-hashes --requirement constraints/server.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints/dev.txt | $(BIN)/python
-	@echo 'Installing the server and the tools into $(VENV) (about 600 MB; once)'
+	@echo 'Installing the server and the tools into $(VENV) (once; 1.1 GB)'
 	@$(PIP) install --require-hashes --requirement constraints/dev.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $(VENV)/.server $@
@@ -83,7 +83,7 @@ $(VENV)/.dev: pyproject.toml constraints/dev.txt | $(BIN)/python
 $(BIN)/python:
 	@command -v '$(PYTHON)' > /dev/null || { echo 'There is no "$(PYTHON)". Name a Python >= 3.11: make PYTHON=/path/to/python3.12' >&2; exit 1; }
 	@'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	echo "Tertium needs Python >= 3.11, but $(PYTHON) is $$('$(PYTHON)' -V 2>&1). Name another: make PYTHON=python3.12" >&2; exit 1; }
+	echo "Tertium needs Python >= 3.11, but $(PYTHON) is $$('$(PYTHON)' -V 2> /dev/null || echo none that runs). Name another: make PYTHON=python3.12" >&2; exit 1; }
 	@'$(PYTHON)' -c 'import ensurepip, venv' || { \
 	echo '$(PYTHON) lacks the modules venv and ensurepip. On Debian and Ubuntu they come with the package python3-venv.' >&2; exit 1; }
 	@'$(PYTHON)' -m venv '$(VENV)'
