@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+# What the contract must not break: a branch, tag or commit.
 BASE ?= main
 
 BIN := $(VENV)/bin
@@ -16,6 +17,7 @@ help: ## Lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /:/' | while IFS=: read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
 	@echo
 	@echo '  PYTHON=python3.12   the interpreter to build .venv with (3.11 or newer)'
+	@echo '  BASE=main           the branch, tag or commit whose callers the contract must not break (lint)'
 	@echo '  ARGS="..."          more arguments for demo (tertium demo), test (pytest) and bench'
 
 demo: $(VENV)/.server ## Plays two cameras through a real server and shows what is judged and why
@@ -27,14 +29,14 @@ test: $(VENV)/.dev ## Runs the tests
 bench: $(VENV)/.dev ## Measures speed and memory; writes JSON and a plot
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
-lint: $(VENV)/.dev ## Checks style of Python and .proto files, and that the contract breaks no caller of the branch BASE
+lint: $(VENV)/.dev ## Checks style of Python and .proto files, and that the contract breaks no caller of BASE
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/buf lint protos
 	$(BIN)/buf format --diff --exit-code protos
-	@if git rev-parse --quiet --verify '$(BASE)^{commit}' > /dev/null 2>&1; \
-	then set -x; $(BIN)/buf breaking protos --against '.git#branch=$(BASE),subdir=protos'; \
-	else echo 'buf breaking: left out, there is no branch $(BASE) here to compare with'; fi
+	@if git rev-parse --quiet --verify '$(BASE):protos' > /dev/null 2>&1; then \
+	echo 'buf breaking, against $(BASE)'; git archive --format=tar '$(BASE):protos' | $(BIN)/buf breaking protos --against '-#format=tar'; \
+	else echo 'buf breaking: left out, there is no $(BASE) here to compare with'; fi
 
 format: $(VENV)/.dev ## Formats Python and .proto files and mends what can be mended
 	$(BIN)/ruff check --fix
