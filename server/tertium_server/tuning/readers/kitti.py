@@ -27,6 +27,7 @@ COLUMNS = (
 )
 SCORE = Column(17, "score")
 FIRST_FRAME = 0
+FIRST_TRACK = 0
 FPS = 10.0
 
 
@@ -84,7 +85,8 @@ class KittiDetections:
             xywh=np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1),
             scores=scores,
             class_ids=class_ids.astype(np.uint32),
-            track_ids=track_numbers(table.numbers("id"), FIRST_FRAME, table.place, "id"),
+            track_ids=track_numbers(table.numbers("id"), FIRST_TRACK, table.place, "id"),
+            first_track=FIRST_TRACK,
             rows=table.rows,
             source=source.file,
             logits=options.logits,

@@ -23,6 +23,7 @@ DETECTIONS = (Path("det/det.txt"), Path("det/det.txt.gz"))
 COLUMNS = tuple(Column(index, name) for index, name in enumerate(("frame", "id", "left", "top", "width", "height")))
 SCORE = Column(6, "score")
 FIRST_FRAME = 1
+FIRST_TRACK = 1
 
 
 class MotDetections:
@@ -75,7 +76,8 @@ class MotDetections:
             xywh=xywh,
             scores=scores,
             class_ids=np.zeros(len(table), np.uint32),
-            track_ids=track_numbers(table.numbers("id"), 1, table.place, "id"),
+            track_ids=track_numbers(table.numbers("id"), FIRST_TRACK, table.place, "id"),
+            first_track=FIRST_TRACK,
             rows=table.rows,
             source=source.file,
             logits=options.logits,

@@ -53,6 +53,9 @@ class Sequence:
     track_ids: NDArray[np.int64]
     """(N,) the file's own track ids on the format's numbering; -1 where a detection is not tracked."""
 
+    first_track: int = 1
+    """The format's smallest track id: 1 (mot) or 0 (kitti)."""
+
     rows: NDArray[np.int64]
     """(N,) the row of the file each detection comes from, from 1."""
 

@@ -1,0 +1,87 @@
+"""The commands put together, and how their errors are told.
+
+Modules of commands import nothing heavy at the top: numba and gRPC take a second to load, which `tertium --help` must not.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any, cast
+
+import typer
+
+from tertium_server.errors import StartError, TertiumError
+
+from . import demo, replay, serve
+from .failure import FAILED, INTERRUPTED, MISUSED, CommandError
+
+_CommandLineError = cast("type[Exception]", typer.BadParameter.__mro__[2])
+"""click's ClickException, of click itself or of the copy that newer versions of typer carry."""
+
+application = typer.Typer(
+    name="tertium",
+    help="Yes, no or [bold]maybe[/bold]: judges the boxes of an object detector by the evidence of whole tracks.\n\n"
+    "A video pipeline streams its detections in, low scores and all. Tertium tracks them, fuses what many weak "
+    "detections say together, and answers for every box: a track, a calibrated probability, and YES, NO or MAYBE.",
+    epilog="New here? [bold]tertium demo[/bold] shows all of it on two recorded cameras, in half a minute.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+application.command(help=serve.HELP)(serve.serve)
+application.command(help=replay.HELP)(replay.replay)
+application.command(help=demo.HELP)(demo.demo)
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001  # typer hands over the option's value
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415  # only here
+
+        sys.stdout.write(f"tertium {version('tertium')}\n")
+        raise typer.Exit
+
+
+@application.callback()
+def root(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Only options of all commands; the help is above."""
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command line (None: the process's) and returns its exit code. Errors for people are one line each."""
+    try:
+        result: Any = application(None if arguments is None else list(arguments), standalone_mode=False)
+    except _CommandLineError as error:
+        return _tell_misuse(error)
+    except TertiumError as error:
+        return _tell(error)
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone. Python flushes once more at exit; let that go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    return result if isinstance(result, int) else 0
+
+
+def _tell(error: TertiumError) -> int:
+    for line in str(error).splitlines():
+        sys.stderr.write(f"tertium: {line}\n")
+    if isinstance(error, CommandError):
+        return error.code
+    return MISUSED if isinstance(error, StartError) else FAILED
+
+
+def _tell_misuse(error: Any) -> int:  # noqa: ANN401  # click's error, which has no name that all versions share
+    command = "tertium" if error.ctx is None else error.ctx.command_path
+    message = " ".join(error.format_message().split()).replace("Value error, ", "")
+    if message:
+        sys.stderr.write(f"{command}: {message.rstrip('.')}; see {command} --help\n")
+    return MISUSED

@@ -1,0 +1,63 @@
+"""The terminal: standard error for people, so that standard output stays for data."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+
+@cache
+def messages() -> Console:
+    """The console on standard error. Colours and moving parts only where that is a terminal."""
+    from rich.console import Console  # noqa: PLC0415  # rich is slow to load
+
+    return Console(stderr=True, highlight=False)
+
+
+class Bar:
+    """A progress bar over frames; without a terminal it shows nothing."""
+
+    def __init__(self, progress: Progress | None = None, task: TaskID | None = None) -> None:
+        self._progress = progress
+        self._task = task
+
+    def name(self, what: str) -> None:
+        """What is worked on now."""
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, description=what)
+
+    def advance(self, frames: int) -> None:
+        """So many more frames are done."""
+        if self._progress is not None and self._task is not None:
+            self._progress.advance(self._task, frames)
+
+
+@contextlib.contextmanager
+def progress_of(frames: int) -> Generator[Bar]:
+    """A bar over so many frames on standard error, gone when done."""
+    console = messages()
+    if not console.is_terminal:
+        yield Bar()
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("frames"))
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
+        yield Bar(progress, progress.add_task("", total=frames))
+
+
+@contextlib.contextmanager
+def waiting(what: str) -> Generator[None]:
+    """Says on the terminal what takes so long."""
+    console = messages()
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(what):
+        yield

@@ -1,0 +1,7 @@
+"""demo"""
+
+HELP = "demo"
+
+
+def demo() -> None:
+    """Demo."""

@@ -1,0 +1,54 @@
+"""Where results go: a file that appears whole or not at all, or standard output."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import TextIO
+
+from .failure import CommandError
+
+STDOUT = Path("-")
+"""Means standard output."""
+
+
+@contextlib.contextmanager
+def written(path: Path) -> Generator[TextIO]:
+    """A file for text that takes its name only after all was written; what was there before stays until then.
+
+    Raises:
+        CommandError: the file can't be written.
+    """
+    if path == STDOUT:
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    target = path.resolve()  # a link stays a link: the file it leads to is replaced
+    if target.exists() and not target.is_file():  # a device or a pipe can't be replaced
+        with _openable(path), target.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        return
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with _openable(path):
+            file = temporary.open("x", encoding="utf-8", newline="")
+        with file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _openable(path: Path) -> Generator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise CommandError(f"{path}: can't be written ({error.strerror or error}); choose another file") from error

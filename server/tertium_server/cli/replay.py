@@ -1,0 +1,185 @@
+"""`tertium replay`: recorded detections through the engine, decisions out as CSV."""
+
+from __future__ import annotations
+
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .console import messages, progress_of
+from .failure import MISUSED, CommandError
+from .output import STDOUT, written
+
+if TYPE_CHECKING:
+    from tertium_server.tuning.readers import Sequence
+    from tertium_server.tuning.summary import SequenceSummary
+
+    from .judging import Job
+
+
+class Format(StrEnum):
+    """Formats of recordings; the names of tuning.readers.FORMATS."""
+
+    MOT = "mot"
+    KITTI = "kitti"
+
+
+class Scores(StrEnum):
+    """Scales of scores."""
+
+    PROBABILITY = "probability"
+    LOGIT = "logit"
+
+
+HELP = (
+    "Judge recorded detections and write a CSV with a row for each.\n\n"
+    "Its columns: sequence, frame, detection (its place in the frame, from 0), class, x, y, w, h and score as in the "
+    "file; track (counted from 1 in each sequence); probability that this box is right; track_probability "
+    "that its track is a real object; verdict (YES, MAYBE or NO) on the box.\n\n"
+    "[dim]tertium replay recordings/ --format mot --out decisions.csv[/dim]"
+)
+
+_RECORDING, _JUDGING, _RESULTS = "The recording", "The judging", "Results"
+
+
+def replay(  # noqa: PLR0913  # the options of the command line
+    detections: Annotated[
+        Path,
+        typer.Argument(
+            help="One sequence or a folder of sequences. [bold]mot[/bold]: a folder with det/det.txt and seqinfo.ini, "
+            "a folder of such folders, or a det.txt. [bold]kitti[/bold]: a .txt, a folder of .txt files, "
+            "or one that holds detections/.",
+            show_default=False,
+        ),
+    ],
+    format: Annotated[  # noqa: A002  # the option's name
+        Format, typer.Option(help="The recording's format.", rich_help_panel=_RECORDING, show_default=False)
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE",
+            help="The CSV file to write: a row for each detection, in input order. It appears when all is done. "
+            "[bold]-[/bold]: standard output.",
+            rich_help_panel=_RESULTS,
+            show_default=False,
+        ),
+    ],
+    *,
+    sequences: Annotated[
+        str,
+        typer.Option(
+            metavar="PATTERN", help="Only sequences of such names, as in 'MOT17-0*'.", rich_help_panel=_RECORDING
+        ),
+    ] = "*",
+    class_name: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="The class of detections in files that name none (mot).", rich_help_panel=_RECORDING
+        ),
+    ] = "object",
+    scores: Annotated[
+        Scores, typer.Option(help="The scale of the scores: 0 to 1, or log-odds.", rich_help_panel=_RECORDING)
+    ] = Scores.PROBABILITY,
+    fps: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001,
+            max=1000,
+            help="Frames per second, in place of what the recording says (mot: seqinfo.ini, kitti: 10).",
+            rich_help_panel=_RECORDING,
+        ),
+    ] = None,
+    client_tracks: Annotated[
+        bool,
+        typer.Option(
+            "--client-tracks",
+            help="Take the recording's track ids as they are and fuse evidence only. -1 in the file: not tracked.",
+            rich_help_panel=_JUDGING,
+        ),
+    ] = False,
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The policy to judge by. Without one: the built-in.", rich_help_panel=_JUDGING
+        ),
+    ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Send the frames to this running server, which judges by its own policy, instead of judging in this "
+            "process. The decisions are the same, byte for byte; a server that goes away is waited for.",
+            rich_help_panel=_JUDGING,
+        ),
+    ] = None,
+    batch: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="K",
+            help="Frames a step, or a message. It changes nothing but speed.",
+            rich_help_panel=_JUDGING,
+        ),
+    ] = 32,
+    json_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--json",
+            metavar="FILE",
+            help="Write the summary as JSON, too. [bold]-[/bold]: standard output.",
+            rich_help_panel=_RESULTS,
+        ),
+    ] = None,
+) -> None:
+    """The command; HELP says what it does."""
+    if server is not None and policy is not None:
+        raise CommandError("--policy has no effect with --server, which judges by its own; leave one out", MISUSED)
+    if out == STDOUT and json_file == STDOUT:
+        raise CommandError("--out and --json can't both be standard output; give one a file", MISUSED)
+    # From here on things are slow to load.
+    from tertium_server.tuning.readers import Options, read_detections  # noqa: PLC0415
+
+    from .judging import Job  # noqa: PLC0415
+    from .report import report  # noqa: PLC0415
+
+    options = Options(class_name=class_name, logits=scores is Scores.LOGIT, fps=fps)
+    recorded = read_detections(detections, format.value, options, sequences)
+    for warning in (warning for sequence in recorded for warning in sequence.warnings):
+        messages().print(f"[yellow]warning[/yellow] {warning}", soft_wrap=True)
+    if client_tracks:
+        _check_tracks(recorded)
+    summaries, version = _judge(
+        recorded, Job(policy=policy, server=server, batch=batch, client_tracks=client_tracks), out
+    )
+    report(summaries, version, json_file)
+
+
+def _check_tracks(sequences: tuple[Sequence, ...]) -> None:
+    for sequence in sequences:
+        if len(sequence) and (sequence.track_ids < 0).all():
+            raise CommandError(
+                f"sequence {sequence.name}: {sequence.source} holds no track ids; leave out --client-tracks"
+            )
+
+
+def _judge(sequences: tuple[Sequence, ...], job: Job, out: Path) -> tuple[list[SequenceSummary], str]:
+    """Writes the CSV; the figures of each sequence, and the version of the policy."""
+    from tertium_server.tuning.rows import write_header, write_rows  # noqa: PLC0415
+    from tertium_server.tuning.summary import summarize  # noqa: PLC0415
+
+    summaries: list[SequenceSummary] = []
+    version = ""
+    with written(out) as file, job.judge() as judge, progress_of(sum(sequence.length for sequence in sequences)) as bar:
+        write_header(file)
+        for sequence in sequences:
+            bar.name(sequence.name)
+            start = time.perf_counter()
+            decisions = judge(sequence, bar.advance)
+            summaries.append(summarize(decisions, time.perf_counter() - start))
+            write_rows(file, decisions)
+            version = decisions.policy_version
+    return summaries, version

@@ -1,0 +1,7 @@
+"""serve"""
+
+HELP = "serve"
+
+
+def serve() -> None:
+    """Serve."""
