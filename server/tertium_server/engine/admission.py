@@ -29,6 +29,29 @@ _NANOSECONDS = 1e9
 
 
 @kernel
+def find_mismatch(frames, client_tracks):
+    """The place in ``COLUMN_NAMES`` of the first column whose length does not fit the others; 0 where all fit."""
+    count = frames.indices.shape[0]
+    detections = frames.boxes.shape[0]
+    if frames.counts.shape[0] != count:
+        return 1
+    if frames.times.shape[0] != count and frames.times.shape[0] != 0:
+        return 2
+    counted = np.int64(0)
+    for place in range(count):
+        counted += np.int64(frames.counts[place])
+    if counted != detections:
+        return 3
+    if frames.scores.shape[0] != detections and frames.scores.shape[0] != 0:
+        return 4
+    if frames.class_ids.shape[0] != detections and frames.class_ids.shape[0] != 0:
+        return 5
+    if frames.track_ids.shape[0] != (detections if client_tracks else 0):
+        return 6
+    return 0
+
+
+@kernel
 def check_clock(stream, index, time):
     """Status of a frame by its index and capture time alone."""
     if index < 0 or index >= LARGEST_INDEX:

@@ -58,32 +58,25 @@ def place_detections(boxes, first, count, buffer, floats):
 
 
 @kernel
-def _shared_areas(left, top, right, bottom, lefts, tops, rights, bottoms, count, shared):
-    """Areas that one box shares with each of ``count`` others."""
-    for other in range(count):
-        width = min(right, rights[other]) - max(left, lefts[other])
-        height = min(bottom, bottoms[other]) - max(top, tops[other])
-        shared[other] = max(width, 0.0) * max(height, 0.0)
-
-
-@kernel
 def better_overlaps(count, scores, first, floats, integers):
     """Writes for each detection its largest IoU with a detection of its class that scores higher (or as high, and comes earlier)."""
-    shared = floats[_SHARED]
+    # Rows of the scratch are named before the loops: naming one counts a reference, which costs as much as a handful of overlaps.
+    lefts, tops, rights, bottoms = floats[BOX_LEFT], floats[BOX_TOP], floats[BOX_RIGHT], floats[BOX_BOTTOM]
+    areas, overlaps, class_rows = floats[BOX_AREA], floats[OVERLAP], integers[CLASS_ROW]
     for row in range(count):
-        _shared_areas(
-            floats[BOX_LEFT, row], floats[BOX_TOP, row], floats[BOX_RIGHT, row], floats[BOX_BOTTOM, row],
-            floats[BOX_LEFT], floats[BOX_TOP], floats[BOX_RIGHT], floats[BOX_BOTTOM], count, shared,
-        )  # fmt: skip
+        left, top, right, bottom = lefts[row], tops[row], rights[row], bottoms[row]
+        ours = scores[first + row]
         largest = 0.0
         for other in range(count):
-            if shared[other] <= 0.0 or integers[CLASS_ROW, other] != integers[CLASS_ROW, row]:
+            width = min(right, rights[other]) - max(left, lefts[other])
+            height = min(bottom, bottoms[other]) - max(top, tops[other])
+            if width <= 0.0 or height <= 0.0 or class_rows[other] != class_rows[row]:
                 continue
-            ours, theirs = scores[first + row], scores[first + other]
+            theirs = scores[first + other]
             if theirs > ours or (theirs == ours and other < row):
-                union = floats[BOX_AREA, row] + floats[BOX_AREA, other] - shared[other]
-                largest = max(largest, shared[other] / union)
-        floats[OVERLAP, row] = largest
+                shared = width * height
+                largest = max(largest, shared / (areas[row] + areas[other] - shared))
+        overlaps[row] = largest
 
 
 @kernel
@@ -109,24 +102,27 @@ def _match(row_count, column_count, tracks, gate, class_aware, floats, integers,
     """Assigns the stage's rows (detections) to its columns (tracks); matched pairs are written into the scratch. Returns the number of edges."""
     if row_count == 0 or column_count == 0:
         return 0
-    rows, columns = integers[_ROWS], integers[_COLUMNS]
-    edge_start = integers[_EDGE_START]
-    shared = floats[_SHARED]
+    # Rows of the scratch are named before the loops: naming one counts a reference, which costs as much as a handful of overlaps.
+    rows, columns, edge_start, class_rows = integers[_ROWS], integers[_COLUMNS], integers[_EDGE_START], integers[CLASS_ROW]
+    box_lefts, box_tops, box_rights, box_bottoms = floats[BOX_LEFT], floats[BOX_TOP], floats[BOX_RIGHT], floats[BOX_BOTTOM]
+    lefts, tops, rights, bottoms = floats[_COLUMN_LEFT], floats[_COLUMN_TOP], floats[_COLUMN_RIGHT], floats[_COLUMN_BOTTOM]
+    box_areas, areas, shared = floats[BOX_AREA], floats[_COLUMN_AREA], floats[_SHARED]
     _gather_columns(columns, column_count, floats)
     edges = 0
     for row in range(row_count):
         detection = rows[row]
         edge_start[row] = edges
-        _shared_areas(
-            floats[BOX_LEFT, detection], floats[BOX_TOP, detection], floats[BOX_RIGHT, detection], floats[BOX_BOTTOM, detection],
-            floats[_COLUMN_LEFT], floats[_COLUMN_TOP], floats[_COLUMN_RIGHT], floats[_COLUMN_BOTTOM], column_count, shared,
-        )  # fmt: skip
-        area = floats[BOX_AREA, detection]
+        left, top, right, bottom = box_lefts[detection], box_tops[detection], box_rights[detection], box_bottoms[detection]
+        area = box_areas[detection]
+        for column in range(column_count):  # on its own and without branches: the compiler makes vector instructions of it
+            width = min(right, rights[column]) - max(left, lefts[column])
+            height = min(bottom, bottoms[column]) - max(top, tops[column])
+            shared[column] = max(width, 0.0) * max(height, 0.0)
         for column in range(column_count):
             if shared[column] <= 0.0:
                 continue
-            overlap = shared[column] / (area + floats[_COLUMN_AREA, column] - shared[column])
-            if overlap <= gate or (class_aware and tracks[columns[column]].class_row != integers[CLASS_ROW, detection]):
+            overlap = shared[column] / (area + areas[column] - shared[column])
+            if overlap <= gate or (class_aware and tracks[columns[column]].class_row != class_rows[detection]):
                 continue
             if edges == edge_column.shape[0]:
                 edge_column = _grown(edge_column)

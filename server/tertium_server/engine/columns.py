@@ -101,7 +101,13 @@ class Scratch(NamedTuple):
 
 
 # Places in the progress vector that the kernel keeps from call to call.
-FRAMES_DONE, DETECTIONS_READ, FRAMES_TAKEN, DETECTIONS_OUT, COASTED_OUT, EVENTS_OUT, MOST_EDGES, NEEDED = range(8)
+FRAMES_DONE, DETECTIONS_READ, FRAMES_TAKEN, DETECTIONS_OUT, COASTED_OUT, EVENTS_OUT, MOST_EDGES, NEEDED, MISMATCH = range(9)
+
+NOT_BEGUN = -1
+"""In ``progress[FRAMES_DONE]``: the message is new, and the rest of the vector left from another."""
+
+COLUMN_NAMES = ("", "counts", "times", "boxes", "scores", "class_ids", "track_ids")
+"""What ``progress[MISMATCH]`` points into: the first column whose length does not fit; "" where all do."""
 
 
 class Workspace:
@@ -110,7 +116,7 @@ class Workspace:
     __slots__ = ("decisions", "outputs", "progress", "scratch")
 
     def __init__(self) -> None:
-        self.progress: Int64s = np.zeros(8, np.int64)
+        self.progress: Int64s = np.zeros(9, np.int64)
         self.outputs = Outputs(
             np.zeros(32, FRAME_REPORT),
             np.zeros(32, np.int64),
@@ -131,9 +137,13 @@ class Workspace:
         )
         self.decisions = DecisionColumns(self)
 
-    def fit_frames(self, frames: int, detections: int) -> None:
-        """Makes room for a message of ``frames`` and ``detections``."""
+    def begin(self, frames: int, detections: int) -> None:
+        """Makes the buffers ready for a message of ``frames`` and ``detections``."""
+        self.progress[FRAMES_DONE] = NOT_BEGUN
+        self.decisions.sent = frames
         out = self.outputs
+        if frames <= out.reports.shape[0] and detections <= out.track_ids.shape[0]:
+            return
         if frames > out.reports.shape[0]:
             out = out._replace(
                 reports=_longer(out.reports, frames),
@@ -149,6 +159,13 @@ class Workspace:
                 boxes=_longer(out.boxes, detections),
             )
         self.outputs = out
+
+    def end(self) -> "DecisionColumns":
+        """The decisions in the buffers; keeps the room for edges that the busiest frame so far had to make for itself."""
+        most = int(self.progress[MOST_EDGES])
+        if most > self.scratch.edge_column.shape[0]:
+            self.scratch = self.scratch._replace(edge_column=np.zeros(2 * most, np.int64), edge_weight=np.zeros(2 * most))
+        return self.decisions
 
     def fit_tracks(self, needed: int) -> None:
         """Makes room for ``needed`` tracks and detections in one frame, and for their events and coasted boxes."""
@@ -169,12 +186,6 @@ class Workspace:
             room = 2 * needed
             self.scratch = self.scratch._replace(floats=np.zeros((FLOAT_ROWS, room)), integers=np.zeros((INTEGER_ROWS, room + 1), np.int64))
 
-    def fit_edges(self) -> None:
-        """Keeps the room that the busiest frame so far had to make for itself."""
-        most = int(self.progress[MOST_EDGES])
-        if most > self.scratch.edge_column.shape[0]:
-            self.scratch = self.scratch._replace(edge_column=np.zeros(2 * most, np.int64), edge_weight=np.zeros(2 * most))
-
 
 def _longer(array: npt.NDArray[Any], length: int) -> npt.NDArray[Any]:
     grown = np.zeros((2 * length, *array.shape[1:]), array.dtype)
@@ -194,16 +205,22 @@ class DecisionColumns:
     T frames were taken, with M detections in all, in the caller's order; C tracks coasted.
     """
 
-    __slots__ = ("_workspace", "error", "frames", "sent")
+    __slots__ = ("_workspace", "sent")
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self.sent = 0
         """Frames that were sent."""
-        self.frames = 0
-        """Frames that were taken."""
-        self.error = ""
-        """The column whose length does not fit the others, if all frames were refused for that."""
+
+    @property
+    def error(self) -> str:
+        """The column whose length does not fit the others, if all frames were refused for that; else empty."""
+        return COLUMN_NAMES[self._workspace.progress[MISMATCH]]
+
+    @property
+    def frames(self) -> int:
+        """T."""
+        return int(self._workspace.progress[FRAMES_TAKEN])
 
     @property
     def detections(self) -> int:

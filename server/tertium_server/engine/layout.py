@@ -91,6 +91,7 @@ TRACK = np.dtype(
         ("slow", np.float64),
         ("slow_variance", np.float64),
         ("measurement", np.float64),  # z of the last detection
+        ("log_hits", np.float64),  # natural logarithm of hits
         ("score", np.float32),  # of the last detection, on the caller's scale
         ("fit", np.float32),  # normalized innovation squared of the last detection, by degree of freedom
         ("probability", np.float32),
@@ -176,6 +177,7 @@ TRACKER = np.dtype(
         ("logits", np.int64),
         ("max_detections", np.int64),
         ("max_tracks", np.int64),
+        ("want_boxes", np.int64),
         ("want_tracks", np.int64),
         ("want_coasted", np.int64),
         ("want_overlap", np.int64),

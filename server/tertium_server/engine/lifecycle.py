@@ -39,6 +39,7 @@ def give_birth(track, track_id, class_row, index, time, boxes, detection, tracke
     motion.start(track, tracker, 0.5 * (left + right), 0.5 * (top + bottom), right - left, bottom - top)
     evidence.begin(track, judge)
     track.measurement = 0.0
+    track.log_hits = 0.0
     track.score = 0.0
     track.fit = _NEUTRAL_FIT
     track.probability = 0.0
@@ -118,7 +119,7 @@ def _record(track, judge, index, events, progress):
     event.class_id = judge.id
     event.hits = track.hits
     event.misses = track.misses
-    log_odds = readout.track_log_odds(track, judge, np.log(np.float64(max(track.hits, 1))))
+    log_odds = readout.track_log_odds(track, judge)
     half_width = readout.interval_half_width(track, judge)
     event.probability = track.probability
     event.lower = readout.sigmoid(log_odds - half_width)

@@ -24,6 +24,8 @@ class StreamSettings:
     max_tracks: int = 2000
     """Most tracks alive at a time; at least ``max_detections``, so that every detection finds a place."""
     group: str = "default"
+    include_boxes: bool = True
+    """Write the motion filter's boxes."""
     include_tracks: bool = True
     """Write track probabilities, intervals and verdicts."""
     include_coasted: bool = True

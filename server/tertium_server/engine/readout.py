@@ -25,7 +25,7 @@ def sigmoid(log_odds):
 
 
 @kernel
-def box_log_odds(track, judge, log_hits, overlap):
+def box_log_odds(track, judge, overlap):
     """Log-odds that the track's current box is right. ``overlap``: its IoU with the best better box of its class."""
     weights = judge.box_weights
     return (
@@ -33,14 +33,14 @@ def box_log_odds(track, judge, log_hits, overlap):
         + weights[1] * track.measurement
         + weights[2] * track.fast
         + weights[3] * track.slow
-        + weights[4] * log_hits
+        + weights[4] * track.log_hits
         + weights[5] * min(track.fit, FIT_CLIP)
         + weights[6] * overlap
     )
 
 
 @kernel
-def track_log_odds(track, judge, log_hits):
+def track_log_odds(track, judge):
     """Log-odds that the track is a real object."""
     weights = judge.track_weights
     return (
@@ -48,7 +48,7 @@ def track_log_odds(track, judge, log_hits):
         + weights[1] * track.slow
         + weights[2] * track.fast
         + weights[3] * math.sqrt(track.slow_variance)
-        + weights[4] * log_hits
+        + weights[4] * track.log_hits
         + weights[5] * math.log(1.0 + track.misses_in_a_row)
     )
 

@@ -12,13 +12,16 @@ from tertium_server.engine.columns import (
     EVENTS_OUT,
     FRAMES_DONE,
     FRAMES_TAKEN,
+    MISMATCH,
     MOST_EDGES,
     NEEDED,
+    NOT_BEGUN,
 )
 from tertium_server.engine.kernel import kernel
 from tertium_server.engine.layout import DUPLICATE_MEMORY, EventReason, FrameStatus, Reset, Verdict
 
 _TAKEN = int(FrameStatus.TAKEN)
+_MISMATCH = int(FrameStatus.MISMATCH)
 _NO = int(Verdict.NO)
 _RESET = int(EventReason.RESET)
 _EVICTED = int(EventReason.EVICTED)
@@ -40,6 +43,12 @@ def run(streams, trackers, judges, class_lookup, tracks, frames, answered, outpu
     stream = streams[0]
     tracker = trackers[0]
     one_class = judges.shape[0] == 1
+    if progress[FRAMES_DONE] == NOT_BEGUN:
+        progress[:] = 0
+        progress[MISMATCH] = admission.find_mismatch(frames, tracker.client_tracks != 0)
+        if progress[MISMATCH]:
+            _refuse_all(outputs.reports, frames.indices.shape[0])
+            return True
     while progress[FRAMES_DONE] < frames.indices.shape[0]:
         place = progress[FRAMES_DONE]
         first = progress[DETECTIONS_READ]
@@ -69,6 +78,14 @@ def run(streams, trackers, judges, class_lookup, tracks, frames, answered, outpu
 
 
 @kernel
+def _refuse_all(reports, count):
+    for place in range(count):
+        reports[place].status = _MISMATCH
+        reports[place].culprit = -1
+        reports[place].reset = 0
+
+
+@kernel
 def _fits(needed, needed_tracks, tracks, outputs, scratch, progress):
     """Whether a frame that may come to ``needed`` tracks and detections can be run within the buffers."""
     return (
@@ -80,14 +97,12 @@ def _fits(needed, needed_tracks, tracks, outputs, scratch, progress):
 
 
 @kernel
-def end_all(streams, judges, tracks, reason, counting, outputs, progress, closed):
+def end_all(streams, judges, tracks, reason, counting, events, progress, closed):
     """Ends every track of the stream."""
     stream = streams[0]
     for slot in range(stream.tracks):
         track = tracks[slot]
-        lifecycle.tell_end(
-            track, judges[track.class_row], reason, stream.last_index, outputs.events, progress, closed, counting
-        )
+        lifecycle.tell_end(track, judges[track.class_row], reason, stream.last_index, events, progress, closed, counting)
     stream.tracks = 0
 
 
@@ -102,7 +117,7 @@ def _advance(
     floats, integers = scratch.floats, scratch.integers
     reset = _reset_reason(stream, tracker, time)
     if reset != 0:
-        end_all(streams, judges, tracks, _RESET, counting, outputs, progress, closed)
+        end_all(streams, judges, tracks, _RESET, counting, outputs.events, progress, closed)
     seconds = _tick(stream, tracker, index, time, reset)
 
     for slot in range(stream.tracks):
@@ -121,14 +136,14 @@ def _advance(
         progress[MOST_EDGES] = max(progress[MOST_EDGES], edges)
 
     _miss(stream, tracker, judges, tracks, seconds, time, floats, integers)
-    for detection in range(count):
-        _hit(
-            streams, trackers, judges, tracks, frames, first, detection, index, time, seconds, counting,
-            outputs, scratch, progress, closed,
-        )  # fmt: skip
-    _judge_tracks(stream, judges, tracks, index, time, outputs, progress)
+    _hit(stream, tracker, judges, tracks, frames, first, count, time, seconds, scratch)
+    _start(
+        streams, trackers, judges, tracks, frames, first, count, index, time, seconds, counting,
+        outputs.events, progress, scratch, closed,
+    )  # fmt: skip
+    _judge_tracks(stream, judges, tracks, index, time, outputs.events, progress)
     _decide(stream, tracker, judges, tracks, count, index, counting, outputs, scratch, progress, tally)
-    _close(stream, judges, tracks, index, counting, outputs, progress, closed)
+    _close(stream, judges, tracks, index, counting, outputs.events, progress, closed)
     _coast(stream, tracker, tracks, outputs, progress)
     progress[FRAMES_TAKEN] += 1
     return reset
@@ -171,16 +186,11 @@ def _measure(frames, first, count, tracker, judges, class_lookup, scratch):
     for detection in range(count):
         row = class_lookup[frames.class_ids[first + detection]] if frames.class_ids.shape[0] > 0 else 0
         integers[_CLASS_ROW, detection] = row
-        score = _score(frames, first + detection)
+        score = np.float64(frames.scores[first + detection]) if frames.scores.shape[0] > 0 else 1.0
         floats[_MEASUREMENT, detection] = evidence.measurement(judges[row], score, tracker.logits != 0)
         floats[_OVERLAP, detection] = 0.0
     if tracker.want_overlap and frames.scores.shape[0] > 0:
         association.better_overlaps(count, frames.scores, first, floats, integers)
-
-
-@kernel
-def _score(frames, detection):
-    return np.float64(frames.scores[detection]) if frames.scores.shape[0] > 0 else 1.0
 
 
 @kernel
@@ -199,47 +209,65 @@ def _miss(stream, tracker, judges, tracks, seconds, time, floats, integers):
 
 
 @kernel
-def _hit(
-    streams, trackers, judges, tracks, frames, first, detection, index, time, seconds, counting,
-    outputs, scratch, progress, closed,
-):  # fmt: skip
-    """Fuses a detection into its track, or starts a track with it."""
-    stream = streams[0]
-    tracker = trackers[0]
+def _hit(stream, tracker, judges, tracks, frames, first, count, time, seconds, scratch):
+    """Fuses each matched detection into its track. (One call a frame: handing arrays to a call a detection would cost more than the work.)"""
     floats, integers = scratch.floats, scratch.integers
     boxes = frames.boxes
-    place = first + detection
-    slot = integers[_MATCHED_TRACK, detection]
-    if slot < 0:
-        slot = _free_slot(streams, trackers, judges, tracks, index, counting, outputs, progress, integers, closed)
-        row = np.int32(integers[_CLASS_ROW, detection])
-        if tracker.client_tracks:
-            track_id = frames.track_ids[place]
-        else:
-            track_id = stream.next_id
-            stream.next_id += 1
-        lifecycle.give_birth(tracks[slot], track_id, row, index, time, boxes, place, tracker, judges[row])
-        integers[_MATCHED_TRACK, detection] = slot
-        integers[_MATCHED_DETECTION, slot] = detection
+    for detection in range(count):
+        slot = integers[_MATCHED_TRACK, detection]
+        if slot < 0:
+            continue
         track = tracks[slot]
-    else:
-        track = tracks[slot]
+        place = first + detection
         left, top = np.float64(boxes[place, 0]), np.float64(boxes[place, 1])
         right, bottom = np.float64(boxes[place, 2]), np.float64(boxes[place, 3])
         track.fit = motion.update(track, tracker, 0.5 * (left + right), 0.5 * (top + bottom), right - left, bottom - top)
-    track.measurement = floats[_MEASUREMENT, detection]
-    evidence.update_hit(track, judges[track.class_row], track.measurement, seconds)
-    track.score = _score(frames, place)
-    track.last_seen = time
-    track.hits += 1
-    track.misses_in_a_row = 0
-    track.unseen_in_a_row = 0
-    if track.id == 0:
-        track.closing = lifecycle.reason_to_end(track, tracker, time)
+        score = np.float64(frames.scores[place]) if frames.scores.shape[0] > 0 else 1.0
+        _see(track, judges[track.class_row], floats[_MEASUREMENT, detection], score, time, seconds)
 
 
 @kernel
-def _free_slot(streams, trackers, judges, tracks, index, counting, outputs, progress, integers, closed):
+def _see(track, judge, measurement, score, time, seconds):
+    """What a detection means for its track, apart from where it is."""
+    track.measurement = measurement
+    evidence.update_hit(track, judge, measurement, seconds)
+    track.score = score
+    track.last_seen = time
+    track.hits += 1
+    track.log_hits = math.log(np.float64(track.hits))
+    track.misses_in_a_row = 0
+    track.unseen_in_a_row = 0
+
+
+@kernel
+def _start(streams, trackers, judges, tracks, frames, first, count, index, time, seconds, counting, events, progress, scratch, closed):
+    """Starts a candidate with each detection that no track took."""
+    stream = streams[0]
+    tracker = trackers[0]
+    floats, integers = scratch.floats, scratch.integers
+    for detection in range(count):
+        if integers[_MATCHED_TRACK, detection] >= 0:
+            continue
+        place = first + detection
+        slot = _free_slot(streams, trackers, judges, tracks, index, counting, events, progress, integers, closed)
+        track_id = stream.next_id
+        if tracker.client_tracks:
+            track_id = frames.track_ids[place]
+        else:
+            stream.next_id += 1
+        row = np.int32(integers[_CLASS_ROW, detection])
+        track = tracks[slot]
+        lifecycle.give_birth(track, track_id, row, index, time, frames.boxes, place, tracker, judges[row])
+        integers[_MATCHED_TRACK, detection] = slot
+        integers[_MATCHED_DETECTION, slot] = detection
+        score = np.float64(frames.scores[place]) if frames.scores.shape[0] > 0 else 1.0
+        _see(track, judges[row], floats[_MEASUREMENT, detection], score, time, seconds)
+        if track_id == 0:
+            track.closing = lifecycle.reason_to_end(track, tracker, time)
+
+
+@kernel
+def _free_slot(streams, trackers, judges, tracks, index, counting, events, progress, integers, closed):
     """A slot for a new track: the next one, or, where the stream is full, that of its least likely unseen track."""
     stream = streams[0]
     tracker = trackers[0]
@@ -248,49 +276,49 @@ def _free_slot(streams, trackers, judges, tracks, index, counting, outputs, prog
         return stream.tracks - 1
     slot = lifecycle.weakest_unseen(tracks, stream.tracks, integers)
     track = tracks[slot]
-    lifecycle.tell_end(track, judges[track.class_row], _EVICTED, index, outputs.events, progress, closed, counting)
+    lifecycle.tell_end(track, judges[track.class_row], _EVICTED, index, events, progress, closed, counting)
     return slot
 
 
 @kernel
-def _judge_tracks(stream, judges, tracks, index, time, outputs, progress):
+def _judge_tracks(stream, judges, tracks, index, time, events, progress):
     for slot in range(stream.tracks):
         track = tracks[slot]
         judge = judges[track.class_row]
-        log_hits = math.log(np.float64(max(track.hits, 1)))
-        track.probability = readout.sigmoid(readout.track_log_odds(track, judge, log_hits))
+        track.probability = readout.sigmoid(readout.track_log_odds(track, judge))
         before = track.verdict
         track.verdict = verdict.judge_track(track, judge, time)
         if track.verdict != before:
-            lifecycle.tell_verdict(track, judge, before, index, outputs.events, progress)
+            lifecycle.tell_verdict(track, judge, before, index, events, progress)
 
 
 @kernel
 def _decide(stream, tracker, judges, tracks, count, index, counting, outputs, scratch, progress, tally):
     """Writes the decisions on the frame's detections, in the caller's order."""
-    floats, integers = scratch.floats, scratch.integers
-    values, verdicts = outputs.values, outputs.verdicts
+    overlaps = scratch.floats[_OVERLAP]
+    slots, rows = scratch.integers[_MATCHED_TRACK], scratch.integers[_CLASS_ROW]
+    track_ids, values, verdicts, boxes = outputs.track_ids, outputs.values, outputs.verdicts, outputs.boxes
     base = progress[DETECTIONS_OUT]
     for detection in range(count):
-        track = tracks[integers[_MATCHED_TRACK, detection]]
+        track = tracks[slots[detection]]
         judge = judges[track.class_row]
         out = base + detection
-        log_hits = math.log(np.float64(track.hits))
-        probability = np.float32(readout.sigmoid(readout.box_log_odds(track, judge, log_hits, floats[_OVERLAP, detection])))
+        probability = np.float32(readout.sigmoid(readout.box_log_odds(track, judge, overlaps[detection])))
         box_verdict = verdict.judge_plainly(probability, judge.box_no, judge.box_yes)
-        outputs.track_ids[out] = track.id
+        track_ids[out] = track.id
         values[0, out] = probability
         verdicts[0, out] = box_verdict
         if counting:
-            tally[integers[_CLASS_ROW, detection], box_verdict] += 1
+            tally[rows[detection], box_verdict] += 1
         if tracker.want_tracks:
-            log_odds = readout.track_log_odds(track, judge, log_hits)
+            log_odds = readout.track_log_odds(track, judge)
             half_width = readout.interval_half_width(track, judge)
             values[1, out] = track.probability
             values[2, out] = readout.sigmoid(log_odds - half_width)
             values[3, out] = readout.sigmoid(log_odds + half_width)
             verdicts[1, out] = track.verdict
-        _write_box(track, outputs.boxes, out)
+        if tracker.want_boxes:
+            _write_box(track, boxes, out)
     outputs.frame_indices[progress[FRAMES_TAKEN]] = index
     outputs.counts[progress[FRAMES_TAKEN]] = count
     progress[DETECTIONS_OUT] = base + count
@@ -306,14 +334,14 @@ def _write_box(track, boxes, out):
 
 
 @kernel
-def _close(stream, judges, tracks, index, counting, outputs, progress, closed):
+def _close(stream, judges, tracks, index, counting, events, progress, closed):
     """Removes tracks that are over; the others keep their order."""
     kept = 0
     for slot in range(stream.tracks):
         track = tracks[slot]
         if track.closing:
             lifecycle.tell_end(
-                track, judges[track.class_row], track.closing, index, outputs.events, progress, closed, counting
+                track, judges[track.class_row], track.closing, index, events, progress, closed, counting
             )
             continue
         if kept != slot:

@@ -6,16 +6,8 @@ import struct
 import numpy as np
 
 from tertium_server.engine import step
-from tertium_server.engine.columns import (
-    FRAMES_TAKEN,
-    NEEDED,
-    DecisionColumns,
-    FrameColumns,
-    Int64s,
-    Records,
-    Workspace,
-)
-from tertium_server.engine.layout import STREAM, TRACK, EventReason, FrameStatus, Verdict
+from tertium_server.engine.columns import NEEDED, DecisionColumns, FrameColumns, Int64s, Records, Workspace
+from tertium_server.engine.layout import STREAM, TRACK, EventReason, Verdict
 from tertium_server.engine.parameters import EngineParameters, StreamSettings
 
 _FIRST_TRACKS = 64
@@ -80,41 +72,27 @@ class StreamEngine:
 
         A frame that can't be taken is refused in ``status`` and changes nothing; the others are taken.
         """
-        decisions = workspace.decisions
-        progress = workspace.progress
-        progress[:] = 0
         count = frames.indices.shape[0]
-        decisions.sent = count
-        workspace.fit_frames(count, frames.boxes.shape[0])
-        decisions.error = self._mismatch(frames)
-        if decisions.error:
-            decisions.frames = 0
-            reports = workspace.outputs.reports[:count]
-            reports["status"] = FrameStatus.MISMATCH
-            reports["culprit"] = -1
-            reports["reset"] = 0
-            return decisions
+        workspace.begin(count, frames.boxes.shape[0])
+        progress = workspace.progress
         parameters = self._parameters
         while not step.run(
             self._state, parameters.tracker, parameters.judges, parameters.class_lookup, self._tracks, frames, self.answered,
             workspace.outputs, workspace.scratch, progress, self.tally, self.closed,
         ):  # fmt: skip
             self._make_room(int(progress[NEEDED]), workspace)
-        workspace.fit_edges()
-        decisions.frames = int(progress[FRAMES_TAKEN])
-        return decisions
+        return workspace.end()
 
     def finish(self, workspace: Workspace) -> DecisionColumns:
         """Ends all tracks, for the stream is over. Of the returned decisions only ``events`` are set."""
+        workspace.begin(0, 0)
         workspace.progress[:] = 0
-        workspace.decisions.sent = workspace.decisions.frames = 0
-        workspace.decisions.error = ""
         workspace.fit_tracks(self.tracks)
         step.end_all(
             self._state, self._parameters.judges, self._tracks, int(EventReason.STREAM_ENDED), True,
-            workspace.outputs, workspace.progress, self.closed,
+            workspace.outputs.events, workspace.progress, self.closed,
         )  # fmt: skip
-        return workspace.decisions
+        return workspace.end()
 
     def snapshot(self) -> bytes:
         """The state as bytes, for :meth:`restore` in any process with the same version of the engine."""
@@ -145,24 +123,6 @@ class StreamEngine:
         engine._tracks = np.zeros(max(_FIRST_TRACKS, 2 * tracks), TRACK)
         engine._tracks[:tracks] = np.frombuffer(snapshot, TRACK, tracks, offset + STREAM.itemsize)
         return engine
-
-    def _mismatch(self, frames: FrameColumns) -> str:
-        """The first column whose length does not fit the others; empty if all do."""
-        count = frames.indices.shape[0]
-        detections = frames.boxes.shape[0]
-        if frames.counts.shape[0] != count:
-            return "counts"
-        if frames.times.shape[0] not in (0, count):
-            return "times"
-        if int(frames.counts.sum()) != detections:
-            return "boxes"
-        if frames.scores.shape[0] not in (0, detections):
-            return "scores"
-        if frames.class_ids.shape[0] not in (0, detections):
-            return "class_ids"
-        if frames.track_ids.shape[0] != (detections if self._settings.client_tracks else 0):
-            return "track_ids"
-        return ""
 
     def _make_room(self, needed: int, workspace: Workspace) -> None:
         if needed > self._tracks.shape[0]:

@@ -83,6 +83,7 @@ def _fill_tracker(record: np.void, policy: Policy, settings: StreamSettings) -> 
         "logits": settings.logits,
         "max_detections": settings.max_detections,
         "max_tracks": settings.max_tracks,
+        "want_boxes": settings.include_boxes,
         "want_tracks": settings.include_tracks,
         "want_coasted": settings.include_coasted,
         # Overlaps cost time that grows with the square of the detections: only where somebody weighs them.
