@@ -1,10 +1,12 @@
 """What is built holds what it should, and what is pinned is what is asked for."""
 
+import ast
 import re
 import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+OURS = {"tertium", "tertium_client", "tertium_server", "tests", "benchmarks"}
 PINNED = re.compile(r"^(?P<requirement>\S+==[^\\]+?) \\\n(?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+", re.MULTILINE)
 
 
@@ -25,6 +28,24 @@ def _pins(name: str) -> list[Requirement]:
     return [Requirement(match["requirement"]) for match in PINNED.finditer(_constraints(name))]
 
 
+def _asked(extras: list[str]) -> list[Requirement]:
+    """What pyproject.toml asks for in an installation with these extras."""
+    lines = [*PROJECT["dependencies"], *(line for extra in extras for line in PROJECT["optional-dependencies"][extra])]
+    return [Requirement(line) for line in lines]
+
+
+def _imported(folder: str) -> set[str]:
+    """The top-level packages of others that the modules of a folder import."""
+    names = set[str]()
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names.add((node.module or "").partition(".")[0])
+    return names - OURS - set(sys.stdlib_module_names)
+
+
 @pytest.mark.parametrize("name", ["server", "dev"])
 def test_constraints_hold_pins_with_hashes_and_nothing_else(name: str) -> None:
     # No index, no host, no path of the machine they were written on.
@@ -34,8 +55,7 @@ def test_constraints_hold_pins_with_hashes_and_nothing_else(name: str) -> None:
 @pytest.mark.parametrize(("name", "extras"), [("server", ["server"]), ("dev", ["server", "dev"])])
 def test_everything_asked_for_is_pinned_at_a_version_that_will_do(name: str, extras: list[str]) -> None:
     pins = _pins(name)
-    asked = [*PROJECT["dependencies"], *(line for extra in extras for line in PROJECT["optional-dependencies"][extra])]
-    for requirement in map(Requirement, asked):
+    for requirement in _asked(extras):
         versions = [
             next(iter(pin.specifier)).version
             for pin in pins
@@ -43,6 +63,27 @@ def test_everything_asked_for_is_pinned_at_a_version_that_will_do(name: str, ext
         ]
         assert versions, f"{requirement} is not pinned: run `make constraints`"
         assert all(requirement.specifier.contains(version) for version in versions), f"{requirement}: {versions}"
+
+
+@pytest.mark.parametrize(
+    ("folder", "extras"),
+    [
+        ("protos", []),
+        ("client", []),
+        ("server", ["server"]),
+        ("tests", ["server", "dev"]),
+        ("benchmarks", ["server", "dev"]),
+    ],
+)
+def test_everything_imported_is_asked_for(folder: str, extras: list[str]) -> None:
+    asked = {canonicalize_name(requirement.name) for requirement in _asked(extras)}
+    installed = packages_distributions()
+    undeclared = {
+        name
+        for name in _imported(folder)
+        if asked.isdisjoint(canonicalize_name(distribution) for distribution in installed.get(name, []))
+    }
+    assert undeclared == set(), "name it in pyproject.toml, then run `make constraints`"
 
 
 def test_the_server_is_pinned_alike_for_running_and_for_developing() -> None:
