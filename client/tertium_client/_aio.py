@@ -1,0 +1,449 @@
+"""The client for asyncio. What it does is decided in `_session`; here are only the tasks and the calls."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
+from types import TracebackType
+from typing import Any, Self, Unpack
+from weakref import WeakSet
+
+import grpc
+import grpc.aio
+from numpy.typing import ArrayLike
+
+from tertium.v1 import decision_service_pb2
+from tertium_client._backoff import Reconnect
+from tertium_client._batch import BatchCall, BatchResult, BatchState
+from tertium_client._channel import DECIDE, DECIDE_BATCH, Attempts, Connection, Metadata, status_of
+from tertium_client._encode import Frame
+from tertium_client._session import Flow, Session
+from tertium_client._settings import OpenOptions, StreamSettings
+from tertium_client._status import Status
+from tertium_client._stream import ENDED, StreamFacts, client_closed, frame_of, not_closed_in_time
+from tertium_client.values import Answer
+
+_Decide = grpc.aio.StreamStreamMultiCallable[bytes, decision_service_pb2.DecideResponse]
+_Call = grpc.aio.StreamStreamCall[bytes, decision_service_pb2.DecideResponse]
+_DecideBatch = grpc.aio.UnaryUnaryMultiCallable[bytes, decision_service_pb2.DecideBatchResponse]
+
+
+class AsyncClient:
+    """A connection to a Tertium server, for any number of streams of one event loop.
+
+        async with AsyncClient("127.0.0.1:7413") as client, client.open("gate", class_names={0: "person"}, nominal_fps=30) as stream:
+            async for answer in stream.decide(frames):
+                print(answer.frame_index, answer.decisions.verdicts)
+
+    The connection is made with the first call. The options are those of Client.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        credentials: grpc.ChannelCredentials | None = None,
+        metadata: Iterable[tuple[str, str | bytes]] = (),
+        reconnect: Reconnect | None = None,
+        keepalive: float = 30.0,
+        max_message_bytes: int = 16 * 2**20,
+        channel_options: Iterable[tuple[str, str | int]] = (),
+    ) -> None:
+        self._connection = Connection(
+            address=address,
+            credentials=credentials,
+            metadata=tuple(metadata),
+            reconnect=reconnect or Reconnect(),
+            keepalive=keepalive,
+            max_message_bytes=max_message_bytes,
+            channel_options=tuple(channel_options),
+        )
+        self._streams: WeakSet[AsyncStream] = WeakSet()
+        self._channel: grpc.aio.Channel | None = None
+
+    def __repr__(self) -> str:
+        return f"AsyncClient({self._connection.address!r})"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def open(
+        self,
+        stream_id: str,
+        *,
+        batch: int = 1,
+        batch_delay: float = 0.05,
+        max_in_flight: int = 256,
+        **options: Unpack[OpenOptions],
+    ) -> Opening:
+        """Opens a stream, as `async with client.open(…) as stream` or `stream = await client.open(…)`. Options and errors: see Client.open."""
+        settings = StreamSettings(stream_id=stream_id, **options)
+        flow = Flow(batch=batch, batch_delay=batch_delay, max_in_flight=max_in_flight)
+        return Opening(self, settings, flow)
+
+    async def start(self, settings: StreamSettings, flow: Flow) -> AsyncStream:
+        """Opens a stream with settings that were checked."""
+        session = Session(settings, flow, self._connection.reconnect, time.monotonic())
+        decide: _Decide = self._connected().stream_stream(
+            DECIDE, request_serializer=_as_is, response_deserializer=decision_service_pb2.DecideResponse.FromString
+        )
+        stream = AsyncStream(session, decide, self._connection.call_metadata(settings.stream_id))
+        self._streams.add(stream)
+        await stream.wait_until_open()
+        return stream
+
+    async def decide_batch(
+        self,
+        state: BatchState,
+        frames: Iterable[Frame],
+        *,
+        end_of_stream: bool = False,
+        timeout: float | None = None,  # noqa: ASYNC109  # as above
+    ) -> BatchResult:
+        """Decides frames in one call; the state says which came before. See Client.decide_batch."""
+        call = BatchCall.of(state, frames, end_of_stream=end_of_stream)
+        decide_batch: _DecideBatch = self._connected().unary_unary(
+            DECIDE_BATCH,
+            request_serializer=_as_is,
+            response_deserializer=decision_service_pb2.DecideBatchResponse.FromString,
+        )
+        request, metadata = call.request(), self._connection.call_metadata(state.settings.stream_id)
+        attempts = Attempts(self._connection.reconnect, time.monotonic())
+        while True:
+            try:
+                return call.result(await decide_batch(request, metadata=metadata, timeout=timeout))
+            except grpc.RpcError as error:
+                await asyncio.sleep(attempts.delay_after(error, time.monotonic()))
+
+    async def close(self) -> None:
+        """Closes the connection. Streams that are still open are broken off: reading them raises StreamClosedError."""
+        for stream in list(self._streams):
+            await stream.client_closes()
+        if self._channel is not None:
+            await self._channel.close()
+
+    def _connected(self) -> grpc.aio.Channel:
+        """The channel; made here because it belongs to the event loop that is running."""
+        if self._channel is None:
+            connection = self._connection
+            if connection.credentials is None:
+                self._channel = grpc.aio.insecure_channel(connection.address, connection.options())
+            else:
+                self._channel = grpc.aio.secure_channel(
+                    connection.address, connection.credentials, connection.options()
+                )
+        return self._channel
+
+
+class Opening:
+    """A stream about to be opened: to be awaited, or entered with `async with`."""
+
+    def __init__(self, client: AsyncClient, settings: StreamSettings, flow: Flow) -> None:
+        self._client = client
+        self._settings = settings
+        self._flow = flow
+        self._stream: AsyncStream | None = None
+
+    def __await__(self) -> Generator[Any, None, AsyncStream]:
+        return self._client.start(self._settings, self._flow).__await__()
+
+    async def __aenter__(self) -> AsyncStream:
+        self._stream = await self
+        return self._stream
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._stream is not None:
+            await self._stream.__aexit__(kind, error, trace)
+
+
+class AsyncStream(StreamFacts):
+    """One open stream. Frames go in by send(), answers come out by iterating; see the package for the ways to combine both.
+
+    Sending and reading may happen in different tasks of one event loop. The answers of a frame are handed out once: tasks that read share them.
+    """
+
+    def __init__(self, session: Session, decide: _Decide, metadata: Metadata) -> None:
+        super().__init__(session)
+        self._decide = decide
+        self._metadata = metadata
+        self._to_send = _Bell()
+        self._to_read = _Bell()
+        self._room = _Bell()
+        self._task = asyncio.create_task(self._run(), name=f"tertium {session.settings.stream_id}")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            await self.close()
+        else:
+            await self.abort()
+
+    def __aiter__(self) -> AsyncIterator[Answer]:
+        return self
+
+    async def __anext__(self) -> Answer:
+        answer = await self.receive()
+        if answer is None:
+            raise StopAsyncIteration
+        return answer
+
+    # ------------------------------------------------------------------ sending
+
+    async def send(
+        self,
+        frame: Frame | None = None,
+        /,
+        *,
+        boxes: ArrayLike | None = None,
+        scores: ArrayLike | None = None,
+        class_ids: ArrayLike | None = None,
+        track_ids: ArrayLike | None = None,
+        frame_index: int | None = None,
+        capture_time: int | None = None,
+    ) -> int:
+        """Sends a frame, given whole or by its parts (see Frame), and gives its index. Waits while `max_in_flight` frames are unanswered.
+
+        Errors: see Stream.send.
+        """
+        if frame is None:
+            frame = frame_of(boxes, scores, class_ids, track_ids, frame_index, capture_time)
+        me = asyncio.current_task()
+        self._session.sends(me)
+        began = time.monotonic()
+        while self._session.full:
+            self._session.check_open()
+            self._session.sender_waits(me, time.monotonic() - began)
+            await self._room.wait(1.0)
+        index = self._session.accept(frame, time.monotonic())
+        self._to_send.ring()
+        return index
+
+    def flush(self) -> None:
+        """Sends frames that wait for others to share their message."""
+        self._session.flush()
+        self._to_send.ring()
+
+    def finish(self) -> None:
+        """Says that no more frames will come: iterating ends after the last answer. Tracks end, with their events in an answer without a frame."""
+        self._session.finish(time.monotonic())
+        self._to_send.ring()
+        self._to_read.ring()
+
+    # ------------------------------------------------------------------ reading
+
+    async def receive(self, timeout: float | None = None) -> Answer | None:  # noqa: ASYNC109  # the same parameter as Stream.receive
+        """The next answer; None: the stream is finished and all was read. Waits for it, at most `timeout` seconds. Errors: see Stream.receive."""
+        me = asyncio.current_task()
+        until = None if timeout is None else time.monotonic() + timeout
+        self._session.reads(me)
+        while (answer := self._session.take()) is None:
+            if self._session.over:
+                return None
+            left = None if until is None else until - time.monotonic()
+            if left is not None and left <= 0:
+                raise TimeoutError(f"no answer of stream {self.stream_id!r} within {timeout} s")
+            self._session.reader_waits(me, for_ever=until is None)
+            self._to_send.ring()
+            await self._to_read.wait(left)
+        self._room.ring()
+        return answer
+
+    def ready(self) -> Iterator[Answer]:
+        """The answers that are here already, without waiting. Errors: see Stream.ready."""
+        self._session.reads(asyncio.current_task())
+        while (answer := self._session.take()) is not None:
+            self._room.ring()
+            yield answer
+
+    async def drain(self) -> AsyncIterator[Answer]:
+        """Answers until every frame sent so far is answered. The stream stays open."""
+        while self.unread:
+            answer = await self.receive()
+            if answer is None:
+                return
+            yield answer
+        for answer in self.ready():
+            yield answer
+
+    async def decide(
+        self, frames: Iterable[Frame] | AsyncIterable[Frame], *, look_ahead: int | None = None, finish: bool = False
+    ) -> AsyncIterator[Answer]:
+        """Sends frames and yields their answers in step. See Stream.decide."""
+        most = self._most_ahead(look_ahead)
+        async for frame in _each(frames):
+            while self.unread >= most:
+                answer = await self.receive()
+                if answer is None:
+                    return
+                yield answer
+            await self.send(frame)
+            for answer in self.ready():
+                yield answer
+        if finish:
+            self.finish()
+        async for answer in self if finish else self.drain():
+            yield answer
+
+    # ------------------------------------------------------------------ ending
+
+    async def close(self, timeout: float = 10.0) -> None:  # noqa: ASYNC109  # the same parameter as Stream.close
+        """Finishes the stream and waits until the server has ended it, at most `timeout` seconds. See Stream.close."""
+        self.finish()
+        await asyncio.wait([self._task], timeout=timeout)
+        if not self._session.over:
+            self._session.stop(not_closed_in_time(self.stream_id, timeout))
+        await self._break_off(None)
+        if not self._session.error_raised:
+            self._session.raise_error()
+
+    async def abort(self) -> None:
+        """Breaks the stream off. See Stream.abort."""
+        await self._break_off(None)
+
+    async def client_closes(self) -> None:
+        """The connection is about to be closed."""
+        await self._break_off(client_closed(self.stream_id))
+
+    async def _break_off(self, error: Exception | None) -> None:
+        self._session.stop(error)
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        self._ring_all()
+
+    async def wait_until_open(self) -> None:
+        """Waits until the server has opened the stream, and raises what prevents it."""
+        try:
+            while self._session.opened is None and not self._session.over:
+                await self._to_read.wait(None)
+        except asyncio.CancelledError:
+            await self.abort()
+            raise
+        self._session.raise_error()
+
+    # ------------------------------------------------------------------ the connection (a task of its own)
+
+    async def _run(self) -> None:
+        """Keeps the stream connected until it is over."""
+        delay: float | None = 0.0
+        try:
+            while delay is not None:
+                await asyncio.sleep(delay)
+                status = await self._connect_once()
+                delay = self._session.ended(status, time.monotonic())
+        except Exception as error:  # noqa: BLE001  # whatever it is, a caller who waits has to learn of it
+            self._session.stop(error)
+        finally:
+            self._ring_all()
+
+    async def _connect_once(self) -> Status:
+        """One call, from its beginning to its end."""
+        opening = self._session.connect(time.monotonic())
+        call = self._decide(metadata=self._metadata)
+        sending = asyncio.create_task(self._send_all(opening, call))
+        # A defect in sending would else be noticed by nobody: the server waits for frames, and we for its answers.
+        sending.add_done_callback(lambda done: call.cancel() if not done.cancelled() and done.exception() else None)
+        try:
+            while isinstance(response := await call.read(), decision_service_pb2.DecideResponse):
+                self._receive(response)
+        except grpc.aio.AioRpcError as error:
+            return status_of(error)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            return Status(grpc.StatusCode.CANCELLED, "the server did not answer in time")
+        else:
+            return ENDED
+        finally:
+            sending.cancel()
+            call.cancel()
+            await asyncio.wait([sending])
+            if not sending.cancelled():
+                sending.result()
+
+    def _receive(self, response: decision_service_pb2.DecideResponse) -> None:
+        self._session.receive(response, time.monotonic())
+        self._to_send.ring()
+        self._to_read.ring()
+        self._room.ring()
+
+    async def _send_all(self, opening: bytes, call: _Call) -> None:
+        """The requests of one call; half-closes it after the last one."""
+        try:
+            await call.write(opening)
+            while True:
+                now = time.monotonic()
+                request = self._session.next_request(now)
+                if request is not None:
+                    await call.write(request)
+                elif self._session.half_close():
+                    await call.done_writing()
+                    return
+                elif self._session.stalled(now):
+                    call.cancel()
+                    return
+                else:
+                    await self._to_send.wait(self._session.wake_in(now))
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            return  # the call is over, which is seen, with its status, where responses are read
+
+    def _ring_all(self) -> None:
+        self._to_send.ring()
+        self._to_read.ring()
+        self._room.ring()
+
+
+class _Bell:
+    """Wakes all who wait for it: a condition variable without the lock, which one event loop does not need."""
+
+    def __init__(self) -> None:
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    def ring(self) -> None:
+        for future in self._waiting:
+            _resolve(future)
+
+    async def wait(self, seconds: float | None) -> None:
+        """Until it rings, or some time has passed."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        timer = None if seconds is None or math.isinf(seconds) else loop.call_later(seconds, _resolve, future)
+        self._waiting.add(future)
+        try:
+            await future
+        finally:
+            self._waiting.discard(future)
+            if timer is not None:
+                timer.cancel()
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+async def _each(frames: Iterable[Frame] | AsyncIterable[Frame]) -> AsyncIterator[Frame]:
+    if isinstance(frames, AsyncIterable):
+        async for frame in frames:
+            yield frame
+    else:
+        for frame in frames:
+            yield frame
+
+
+def _as_is(request: bytes) -> bytes:
+    """Requests come encoded."""
+    return request

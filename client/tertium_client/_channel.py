@@ -1,0 +1,108 @@
+"""How a server is reached: the same for both clients."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+import grpc
+
+from tertium_client._backoff import Backoff, Reconnect
+from tertium_client._status import Status
+from tertium_client.errors import DisconnectedError, InvalidSettingsError
+
+DECIDE = "/tertium.v1.DecisionService/Decide"
+DECIDE_BATCH = "/tertium.v1.DecisionService/DecideBatch"
+
+STREAM_KEY = "x-stream-key"
+"""Metadata by which proxies choose the server of a stream, so that all its calls meet the same one while it lives."""
+
+Metadata = tuple[tuple[str, str | bytes], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """Where the server is and how to speak to it."""
+
+    address: str
+    """HOST:PORT, or any other name that gRPC resolves (`dns:///…`, `unix:…`)."""
+    credentials: grpc.ChannelCredentials | None = None
+    """As grpc.ssl_channel_credentials() makes them; None: without TLS."""
+    metadata: Metadata = field(default=(), repr=False)
+    """Sent with each call, such as ("authorization", "Bearer …"). Not shown by repr."""
+    reconnect: Reconnect = field(default_factory=Reconnect)
+    """How breaks are mended."""
+    keepalive: float = 30.0
+    """Seconds of silence after which the connection is probed while a stream is open, 10 or more; 0: never."""
+    max_message_bytes: int = 16 * 2**20
+    """The largest answer that is taken."""
+    channel_options: tuple[tuple[str, str | int], ...] = ()
+    """Further options of the gRPC channel; they win over those made of the values above."""
+
+    def __post_init__(self) -> None:
+        if not self.address:
+            raise InvalidSettingsError("address", "empty: give HOST:PORT")
+        if self.keepalive and not self.keepalive >= 10:  # noqa: PLR2004  # servers take more frequent probes for an attack
+            raise InvalidSettingsError("keepalive", f"{self.keepalive} is not 0 (never) and not 10 seconds or more")
+        if self.max_message_bytes < 1:
+            raise InvalidSettingsError("max_message_bytes", f"{self.max_message_bytes} is not 1 byte or more")
+
+    def options(self) -> list[tuple[str, str | int]]:
+        """The options of the gRPC channel."""
+        reconnect = self.reconnect
+        options: dict[str, str | int] = {
+            "grpc.max_receive_message_length": self.max_message_bytes,
+            # A channel that waits longer between its own attempts than Reconnect does would make most of ours fail without having tried.
+            "grpc.initial_reconnect_backoff_ms": max(100, round(reconnect.first_delay * 1000)),
+            "grpc.min_reconnect_backoff_ms": 1000,
+            "grpc.max_reconnect_backoff_ms": max(1000, round(reconnect.longest_delay * 1000)),
+            # Streams are repeated by this package, from the checkpoint; gRPC's own retries would repeat them from their beginning.
+            "grpc.enable_retries": 0,
+        }
+        if self.keepalive:
+            options |= {
+                "grpc.keepalive_time_ms": round(self.keepalive * 1000),
+                "grpc.keepalive_timeout_ms": 10_000,
+                "grpc.http2.max_pings_without_data": 0,
+            }
+        return list((options | dict(self.channel_options)).items())
+
+    def call_metadata(self, stream_id: str) -> Metadata:
+        """The metadata of a call that belongs to a stream. Names that are not ASCII are written with percent signs, as in an URL."""
+        key = stream_id if stream_id.isascii() else quote(stream_id)
+        return ((STREAM_KEY, key), *self.metadata)
+
+
+class Attempts:
+    """The attempts of a unary call: how long to wait before the next one, and what to raise when there is none."""
+
+    def __init__(
+        self, reconnect: Reconnect, now: float, uniform: Callable[[float, float], float] = random.uniform
+    ) -> None:
+        self._backoff = Backoff(reconnect, now, uniform)
+
+    def delay_after(self, error: grpc.RpcError | grpc.aio.AioRpcError, now: float) -> float:
+        """Seconds to wait before the next attempt.
+
+        Raises:
+            TertiumError: the error is not worth another attempt, or patience ran out.
+        """
+        status = status_of(error)
+        if not status.retryable:
+            raise status.error() from error
+        delay = self._backoff.next_delay(now)
+        if delay is None:
+            raise DisconnectedError(
+                status.code.name, f"{status.message}; gave up at attempt {self._backoff.attempts + 1}"
+            ) from error
+        return delay
+
+
+def status_of(error: grpc.RpcError) -> Status:
+    """The status that a failed call carries; sync and asyncio calls tell it by the same names."""
+    if not isinstance(error, grpc.Call | grpc.aio.AioRpcError):
+        return Status(grpc.StatusCode.UNKNOWN, str(error))
+    trailers: Sequence[tuple[str, str | bytes]] = tuple(error.trailing_metadata() or ())
+    return Status.of(error.code(), error.details(), trailers)

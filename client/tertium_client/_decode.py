@@ -1,0 +1,175 @@
+"""Messages to values: one Answer for each frame, arrays without an object for each detection."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from enum import IntEnum
+from itertools import accumulate, pairwise
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tertium.v1 import decision_service_pb2, decisions_pb2
+from tertium_client._settings import StreamSettings
+from tertium_client.errors import ProtocolError
+from tertium_client.values import (
+    Answer,
+    CoastedTracks,
+    EventReason,
+    EventType,
+    FrameDecisions,
+    Notice,
+    NoticeCode,
+    TrackEvent,
+    Verdict,
+    Why,
+)
+
+Response = decision_service_pb2.DecideResponse | decision_service_pb2.DecideBatchResponse
+Array = NDArray[Any]
+_Named = TypeVar("_Named", bound=IntEnum)
+
+
+def answers(response: Response, frames: Sequence[int], settings: StreamSettings) -> list[Answer]:
+    """One answer for each of these frames (ascending), in order; then, where there is something that belongs to none of them, one without a frame.
+
+    Raises:
+        ProtocolError: a frame is neither decided nor refused, or frames are decided that were not asked for.
+    """
+    decided = {decisions.frame_index: decisions for decisions in _by_frame(response.decisions, settings)}
+    notices = [_notice(notice) for notice in response.notices]
+    refuses_all = tuple(notice for notice in notices if notice.frame_index is None and notice.refused_frames)
+    events = _distribute(response.events, frames)
+    out: list[Answer] = []
+    for frame in frames:
+        decisions = decided.pop(frame, None)
+        about = tuple(notice for notice in notices if notice.frame_index == frame)
+        if decisions is None and not any(notice.refused_frames for notice in about):
+            if not refuses_all:
+                raise ProtocolError(f"frame {frame} was neither decided nor refused")
+            about += refuses_all
+        out.append(Answer(frame, decisions, tuple(events.pop(frame, ())), about))
+    if decided:
+        raise ProtocolError(f"decisions came for frames that await none: {sorted(decided)[:5]}")
+    loose = tuple(notice for notice in notices if notice not in refuses_all and notice.frame_index not in frames)
+    if loose or events:
+        out.append(Answer(None, None, tuple(events.pop(None, ())), loose))
+    return out
+
+
+def mentions(response: Response, frames: Collection[int]) -> bool:
+    """The response decides or refuses any of these frames."""
+    return any(index in frames for index in response.decisions.frame_indices) or any(
+        notice.refused_frames and (not notice.HasField("frame_index") or notice.frame_index in frames)
+        for notice in response.notices
+    )
+
+
+def _by_frame(decisions: decisions_pb2.Decisions, settings: StreamSettings) -> Iterator[FrameDecisions]:
+    """The parallel arrays of a message, cut at the frames."""
+    indices, counts = list(decisions.frame_indices), list(decisions.detection_counts)
+    if len(indices) != len(counts):
+        raise ProtocolError(f"{len(indices)} frames were decided, but {len(counts)} numbers of detections came")
+    columns = _columns(decisions, sum(counts), settings)
+    coasted = _coasted(decisions, len(indices)) if settings.include_coasted else [None] * len(indices)
+    for k, (start, stop) in enumerate(pairwise(accumulate(counts, initial=0))):
+        cut = {name: column[start:stop] for name, column in columns.items()}
+        yield FrameDecisions(frame_index=indices[k], policy_version=decisions.policy_version, coasted=coasted[k], **cut)
+
+
+def _columns(decisions: decisions_pb2.Decisions, total: int, settings: StreamSettings) -> dict[str, Array]:
+    columns = {
+        "track_ids": _array("track_ids", decisions.track_ids, np.int64, total),
+        "probabilities": _array("probabilities", decisions.probabilities, np.float32, total),
+        "verdicts": _array("verdicts", decisions.verdicts, np.uint8, total),
+    }
+    if settings.include_boxes:
+        columns["boxes"] = _array("boxes", decisions.boxes, np.float32, total, 4)
+    if settings.include_tracks:
+        columns["track_probabilities"] = _array("track_probabilities", decisions.track_probabilities, np.float32, total)
+        columns["track_lower"] = _array("track_lower", decisions.track_lower, np.float32, total)
+        columns["track_upper"] = _array("track_upper", decisions.track_upper, np.float32, total)
+        columns["track_verdicts"] = _array("track_verdicts", decisions.track_verdicts, np.uint8, total)
+    return columns
+
+
+def _coasted(decisions: decisions_pb2.Decisions, frames: int) -> list[CoastedTracks | None]:
+    counts = list(decisions.coasted_counts)
+    if len(counts) != frames:
+        raise ProtocolError(f"{frames} frames were decided, but {len(counts)} numbers of coasted tracks came")
+    total = sum(counts)
+    ids = _array("coasted_track_ids", decisions.coasted_track_ids, np.int64, total)
+    boxes = _array("coasted_boxes", decisions.coasted_boxes, np.float32, total, 4)
+    probabilities = _array("coasted_probabilities", decisions.coasted_probabilities, np.float32, total)
+    verdicts = _array("coasted_verdicts", decisions.coasted_verdicts, np.uint8, total)
+    return [
+        CoastedTracks(ids[start:stop], boxes[start:stop], probabilities[start:stop], verdicts[start:stop])
+        for start, stop in pairwise(accumulate(counts, initial=0))
+    ]
+
+
+def _array(name: str, values: Collection[float], kind: type[np.generic], rows: int, width: int = 1) -> Array:
+    if len(values) != rows * width:
+        raise ProtocolError(f"decisions.{name} has {len(values)} values for {rows} rows of {width}")
+    array: Array = np.fromiter(values, dtype=kind, count=len(values))
+    array.setflags(write=False)
+    return array if width == 1 else array.reshape(rows, width)
+
+
+def _distribute(
+    messages: Iterable[decisions_pb2.TrackEvent], frames: Sequence[int]
+) -> dict[int | None, list[TrackEvent]]:
+    """Events by the frame that brought them about: their own, or, where that was answered before, the first after it; None: later than all."""
+    out: dict[int | None, list[TrackEvent]] = defaultdict(list)
+    for message in messages:
+        position = bisect_left(frames, message.frame_index)
+        out[frames[position] if position < len(frames) else None].append(_event(message))
+    return out
+
+
+def _event(message: decisions_pb2.TrackEvent) -> TrackEvent:
+    why = message.why
+    return TrackEvent(
+        type=_named(EventType, message.type),
+        track_id=message.track_id,
+        class_id=message.class_id,
+        frame_index=message.frame_index,
+        first_frame=message.first_frame,
+        from_verdict=_named(Verdict, message.from_verdict),
+        to_verdict=_named(Verdict, message.to_verdict),
+        reason=_named(EventReason, message.reason),
+        retroactive_from=message.retroactive_from if message.HasField("retroactive_from") else None,
+        why=Why(
+            probability=why.probability,
+            lower=why.lower,
+            upper=why.upper,
+            threshold=why.threshold,
+            hits=why.hits,
+            misses=why.misses,
+            evidence_fast=why.evidence_fast,
+            evidence_slow=why.evidence_slow,
+            score=why.score,
+            policy_version=why.policy_version,
+        ),
+    )
+
+
+def _notice(message: decisions_pb2.Notice) -> Notice:
+    return Notice(
+        code=_named(NoticeCode, message.code),
+        frame_index=message.frame_index if message.HasField("frame_index") else None,
+        field=message.field,
+        message=message.message,
+        refused_frames=message.refused_frames,
+    )
+
+
+def _named(kind: type[_Named], number: int) -> _Named:
+    """A number of a newer server that this client has no name for is UNSPECIFIED: it must not stop a stream."""
+    try:
+        return kind(number)
+    except ValueError:
+        return kind(0)

@@ -1,0 +1,149 @@
+"""What a stream is opened with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TypedDict
+
+from tertium.v1 import stream_pb2
+from tertium_client.errors import InvalidSettingsError
+
+CHECKPOINT_INTERVAL = 100
+"""Frames between two checkpoints at most, unless the caller says otherwise. The client keeps so many frames to send them again."""
+
+_MOST_CLASSES, _MOST_CLASS_ID, _MOST_PIXELS, _MOST_EPOCH = 1024, 65535, 65536, 2**63 - 1
+
+
+class OpenOptions(TypedDict, total=False):
+    """The settings of a stream, as keyword arguments of open(): see StreamSettings, where each is described."""
+
+    class_names: Mapping[int, str]
+    group: str
+    frame_size: tuple[int, int]
+    nominal_fps: float
+    client_tracks: bool
+    logits: bool
+    epoch: int
+    checkpoint_interval: int
+    include_boxes: bool
+    include_tracks: bool
+    include_coasted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamSettings:
+    """How a stream is named, what its numbers mean, and what is wanted back.
+
+    Raises:
+        InvalidSettingsError: a value is outside its range.
+    """
+
+    stream_id: str
+    """The caller's name for this camera or file: 1 to 256 printable characters. A newer stream of that name takes over from an older one."""
+    class_names: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({0: "object"}))
+    """Names (1 to 64 printable characters, no two alike) by the class ids (0 to 65535) that detections carry; 1 to 1024 of them."""
+    group: str = ""
+    """The group the stream is counted under in metrics, at most 64 characters; empty: "default"."""
+    frame_size: tuple[int, int] = (0, 0)
+    """Width and height in pixels, 0 to 65536; 0: unknown, then a track that leaves the picture can't be told from a missed one."""
+    nominal_fps: float = 0.0
+    """Frames per second, up to 1000: gives the times of frames sent without one. 0: each frame has to carry its capture time."""
+    client_tracks: bool = False
+    """The caller tracks by itself: detections carry track ids."""
+    logits: bool = False
+    """Scores are log-odds instead of probabilities."""
+    epoch: int = 0
+    """Which run of the stream this is, larger after each restart of the camera; 0: the server chooses."""
+    checkpoint_interval: int = CHECKPOINT_INTERVAL
+    """Frames between two checkpoints at most, 1 to 10000: how many the client keeps, and has to send again after a break."""
+    include_boxes: bool = False
+    """Ask for FrameDecisions.boxes."""
+    include_tracks: bool = False
+    """Ask for FrameDecisions.track_probabilities, track_lower, track_upper and track_verdicts."""
+    include_coasted: bool = False
+    """Ask for FrameDecisions.coasted."""
+
+    def __post_init__(self) -> None:
+        # A copy, because the mapping is sent again with each reconnection, and the caller may change theirs.
+        object.__setattr__(self, "class_names", MappingProxyType(dict(self.class_names)))
+        _check_text("stream_id", self.stream_id, 256)
+        if self.group:
+            _check_text("group", self.group, 64)
+        _check_classes(self.class_names)
+        _check_size(self.frame_size)
+        if not 0 <= self.nominal_fps <= 1000:  # noqa: PLR2004  # the contract's limit
+            raise InvalidSettingsError("nominal_fps", f"{self.nominal_fps} does not lie between 0 (unknown) and 1000")
+        if not 0 <= self.epoch <= _MOST_EPOCH:
+            raise InvalidSettingsError(
+                "epoch", f"{self.epoch} does not lie between 0 (the server chooses) and 2^63 - 1"
+            )
+        if not 1 <= self.checkpoint_interval <= 10_000:  # noqa: PLR2004  # the contract's limit
+            raise InvalidSettingsError(
+                "checkpoint_interval", f"{self.checkpoint_interval} does not lie between 1 and 10000 frames"
+            )
+
+    def message(self, *, epoch: int, checkpoint: bytes, last_answered: int | None) -> stream_pb2.Open:
+        """The message that opens the stream, anew or where a checkpoint left it."""
+        width, height = self.frame_size
+        return stream_pb2.Open(
+            stream_id=self.stream_id,
+            group=self.group,
+            class_names=self.class_names,
+            frame_width=width,
+            frame_height=height,
+            nominal_fps=self.nominal_fps,
+            client_tracks=self.client_tracks,
+            score_scale=stream_pb2.SCORE_SCALE_LOGIT if self.logits else stream_pb2.SCORE_SCALE_PROBABILITY,
+            epoch=epoch,
+            checkpoint=checkpoint,
+            last_answered_frame=last_answered,
+            checkpoint_interval=self.checkpoint_interval,
+            include_boxes=self.include_boxes,
+            include_tracks=self.include_tracks,
+            include_coasted=self.include_coasted,
+        )
+
+    @classmethod
+    def of_message(cls, message: stream_pb2.Open) -> StreamSettings:
+        """The settings in an Open message."""
+        return cls(
+            stream_id=message.stream_id,
+            class_names=dict(message.class_names),
+            group=message.group,
+            frame_size=(message.frame_width, message.frame_height),
+            nominal_fps=message.nominal_fps,
+            client_tracks=message.client_tracks,
+            logits=message.score_scale == stream_pb2.SCORE_SCALE_LOGIT,
+            epoch=message.epoch,
+            checkpoint_interval=message.checkpoint_interval or CHECKPOINT_INTERVAL,
+            include_boxes=message.include_boxes,
+            include_tracks=message.include_tracks,
+            include_coasted=message.include_coasted,
+        )
+
+
+def _check_text(name: str, text: str, most: int) -> None:
+    if not (1 <= len(text) <= most and text.isprintable()):
+        raise InvalidSettingsError(name, f"{text[:300]!r} is not 1 to {most} printable characters")
+
+
+def _check_classes(names: Mapping[int, str]) -> None:
+    if not 1 <= len(names) <= _MOST_CLASSES:
+        raise InvalidSettingsError(
+            "class_names", f"{len(names)} classes are named: name 1 to {_MOST_CLASSES}, as in {{0: 'person'}}"
+        )
+    for number, name in names.items():
+        if not 0 <= number <= _MOST_CLASS_ID:
+            raise InvalidSettingsError("class_names", f"the id {number} does not lie between 0 and {_MOST_CLASS_ID}")
+        _check_text(f"class_names[{number}]", name, 64)
+    if len(set(names.values())) < len(names):
+        raise InvalidSettingsError("class_names", "two classes have the same name")
+
+
+def _check_size(size: tuple[int, ...]) -> None:
+    if len(size) != 2 or not all(0 <= pixels <= _MOST_PIXELS for pixels in size):  # noqa: PLR2004  # width and height
+        raise InvalidSettingsError(
+            "frame_size", f"{size} is not (width, height) in pixels, each 0 (unknown) to {_MOST_PIXELS}"
+        )
