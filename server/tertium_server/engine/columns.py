@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tertium_server.engine.association import FLOAT_ROWS, INTEGER_ROWS
-from tertium_server.engine.layout import EVENT
+from tertium_server.engine.layout import BOX_FEATURES, EVENT, TRACK_FEATURES
 
 Int64s = npt.NDArray[np.int64]
 UInt32s = npt.NDArray[np.uint32]
@@ -84,6 +84,7 @@ class Outputs(NamedTuple):
     values: Float32s  # (4, capacity): probability, track probability, its lower and upper end
     verdicts: UInt8s  # (2, capacity): of boxes, of tracks
     boxes: Float32s
+    features: Float64s  # (capacity, FEATURES)
     coasted_track_ids: Int64s
     coasted_values: Float32s
     coasted_verdicts: UInt8s
@@ -126,6 +127,7 @@ class Workspace:
             np.zeros((4, 256), np.float32),
             np.zeros((2, 256), np.uint8),
             np.zeros((256, 4), np.float32),
+            np.zeros((256, BOX_FEATURES + TRACK_FEATURES)),
             np.zeros(256, np.int64),
             np.zeros(256, np.float32),
             np.zeros(256, np.uint8),
@@ -157,6 +159,7 @@ class Workspace:
                 values=_wider(out.values, detections),
                 verdicts=_wider(out.verdicts, detections),
                 boxes=_longer(out.boxes, detections),
+                features=_longer(out.features, detections),
             )
         self.outputs = out
 
@@ -271,6 +274,16 @@ class DecisionColumns:
     def boxes(self) -> Float32s:
         """(M, 4) corners of the motion filter's boxes, pixels."""
         return self._workspace.outputs.boxes[: self.detections]
+
+    @property
+    def box_features(self) -> Float64s:
+        """(M, BOX_FEATURES) what the box read-out weighs, its constant 1 first; for explaining and for fitting."""
+        return self._workspace.outputs.features[: self.detections, :BOX_FEATURES]
+
+    @property
+    def track_features(self) -> Float64s:
+        """(M, TRACK_FEATURES) what the track read-out weighs, its constant 1 first."""
+        return self._workspace.outputs.features[: self.detections, BOX_FEATURES:]
 
     @property
     def track_probabilities(self) -> Float32s:

@@ -180,6 +180,7 @@ TRACKER = np.dtype(
         ("want_boxes", np.int64),
         ("want_tracks", np.int64),
         ("want_coasted", np.int64),
+        ("want_features", np.int64),
         ("want_overlap", np.int64),
     ],
     align=True,

@@ -30,6 +30,8 @@ class StreamSettings:
     """Write track probabilities, intervals and verdicts."""
     include_coasted: bool = True
     """Write coasted tracks."""
+    include_features: bool = False
+    """Write what the read-outs weigh."""
 
     def __post_init__(self) -> None:
         if not self.class_names:

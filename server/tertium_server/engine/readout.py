@@ -7,6 +7,7 @@ behind a pillar keeps a sure track while the box of this frame is poor.
 import math
 
 from tertium_server.engine.kernel import kernel
+from tertium_server.engine.layout import BOX_FEATURES
 
 FIT_CLIP = 4.0
 """A box that fits the motion filter worse than this (normalized innovation squared by degree of freedom) is no worse still."""
@@ -57,3 +58,22 @@ def track_log_odds(track, judge):
 def interval_half_width(track, judge):
     """Half the width of the 95 % interval of the track's log-odds: what the slow level may be off by."""
     return INTERVAL * abs(judge.track_weights[1]) * math.sqrt(track.slow_variance)
+
+
+@kernel
+def write_features(track, overlap, features, out):
+    """Writes what the two read-outs weigh, in the order of their weights, into row ``out``."""
+    row = features[out]
+    row[0] = 1.0
+    row[1] = track.measurement
+    row[2] = track.fast
+    row[3] = track.slow
+    row[4] = track.log_hits
+    row[5] = min(track.fit, FIT_CLIP)
+    row[6] = overlap
+    row[BOX_FEATURES] = 1.0
+    row[BOX_FEATURES + 1] = track.slow
+    row[BOX_FEATURES + 2] = track.fast
+    row[BOX_FEATURES + 3] = math.sqrt(track.slow_variance)
+    row[BOX_FEATURES + 4] = track.log_hits
+    row[BOX_FEATURES + 5] = math.log(1.0 + track.misses_in_a_row)

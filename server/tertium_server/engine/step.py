@@ -297,7 +297,8 @@ def _decide(stream, tracker, judges, tracks, count, index, counting, outputs, sc
     """Writes the decisions on the frame's detections, in the caller's order."""
     overlaps = scratch.floats[_OVERLAP]
     slots, rows = scratch.integers[_MATCHED_TRACK], scratch.integers[_CLASS_ROW]
-    track_ids, values, verdicts, boxes = outputs.track_ids, outputs.values, outputs.verdicts, outputs.boxes
+    track_ids, values, verdicts = outputs.track_ids, outputs.values, outputs.verdicts
+    boxes, features = outputs.boxes, outputs.features
     base = progress[DETECTIONS_OUT]
     for detection in range(count):
         track = tracks[slots[detection]]
@@ -319,6 +320,8 @@ def _decide(stream, tracker, judges, tracks, count, index, counting, outputs, sc
             verdicts[1, out] = track.verdict
         if tracker.want_boxes:
             _write_box(track, boxes, out)
+        if tracker.want_features:
+            readout.write_features(track, overlaps[detection], features, out)
     outputs.frame_indices[progress[FRAMES_TAKEN]] = index
     outputs.counts[progress[FRAMES_TAKEN]] = count
     progress[DETECTIONS_OUT] = base + count
