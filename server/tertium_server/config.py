@@ -1,0 +1,237 @@
+"""The server's settings: by command line, environment variable, file, or default, in this order.
+
+``load_settings`` merges the four and says of a wrong value where it came from. The command line's options are made from the fields here: a field
+``max_streams`` is the option ``--max-streams``, the variable ``TERTIUM_MAX_STREAMS`` and the key ``max_streams`` of the file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from tertium_server.errors import ConfigurationError
+
+ENVIRONMENT_PREFIX = "TERTIUM_"
+CONFIG_VARIABLE = "TERTIUM_CONFIG"
+_LARGEST_PORT = 65535
+_MEBIBYTE = 1024 * 1024
+_SHORTEST_KEY = 32
+
+Port = Annotated[int, Field(ge=0, le=_LARGEST_PORT)]
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Host and port of ``HOST:PORT``; IPv6 hosts stand in brackets.
+
+    Raises:
+        ValueError: It is not of this form.
+    """
+    host, separator, port = address.rpartition(":")
+    if not separator or not host or not port.isascii() or not port.isdigit() or int(port) > _LARGEST_PORT:
+        raise ValueError(f"{address!r} is not of the form HOST:PORT")
+    if ":" in host and not (host.startswith("[") and host.endswith("]")):
+        raise ValueError(f"{address!r}: an IPv6 address stands in brackets, [::1]:7413")
+    return host, int(port)
+
+
+def _check_address(address: str) -> str:
+    split_address(address)
+    return address
+
+
+def _split_names(value: object) -> object:
+    """Names of an environment variable or option, separated by commas; a list of a file as it is."""
+    return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+
+
+Names = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=64)], ...], NoDecode, BeforeValidator(_split_names)
+]
+
+
+def _default_data_dir() -> Path:
+    base = os.environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "tertium"
+
+
+class Settings(BaseSettings):
+    """What the server is run with. Immutable. Made directly, it looks at nothing but its arguments; see :func:`load_settings`."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix=ENVIRONMENT_PREFIX, hide_input_in_errors=True
+    )
+
+    listen: Annotated[str, AfterValidator(_check_address)] = Field(
+        "127.0.0.1:7413", description="Address to serve gRPC on, HOST:PORT; port 0 takes any that is free."
+    )
+    reuse_port: bool = Field(
+        default=False,
+        description="Share the gRPC port with other server processes on this machine (SO_REUSEPORT), one a core, say.",
+    )
+    metrics_host: str = Field("127.0.0.1", min_length=1, description="Host to serve /metrics, /healthz and /readyz on.")
+    metrics_port: Port = Field(9413, description="Port of /metrics, /healthz and /readyz; 0 takes any that is free.")
+    data_dir: Path = Field(
+        default_factory=_default_data_dir,
+        description="Folder for what the server keeps: the checkpoint key, and server.json with its addresses while it runs.",
+    )
+    policy: Path | None = Field(None, description="Policy file to judge by; without it, the built-in policy.")
+    groups: Names = Field(
+        ("default",),
+        max_length=256,
+        description='Groups that metrics tell apart, separated by commas; all others are counted as "other".',
+    )
+
+    classes: Names = Field(
+        (),
+        max_length=1024,
+        description="Classes that metrics tell apart beside those the policy names, separated by commas.",
+    )
+
+    max_streams: int = Field(1024, ge=1, le=1_000_000, description="Most streams open at a time.")
+    max_detections_per_frame: int = Field(1000, ge=1, le=100_000, description="Most detections of one frame.")
+    max_tracks_per_stream: int = Field(
+        2000,
+        ge=1,
+        le=200_000,
+        description="Most tracks of a stream alive at a time; at least as many as detections of a frame.",
+    )
+    max_frames_per_message: int = Field(256, ge=1, le=100_000, description="Most frames of one message.")
+    max_message_bytes: int = Field(
+        4 * _MEBIBYTE, ge=1024, le=1024 * _MEBIBYTE, description="Largest message taken from a caller, in bytes."
+    )
+    heavy_detections: int = Field(
+        3000,
+        ge=1,
+        le=10_000_000,
+        description="Messages that may hold more detections than this run beside the others, in threads of their own.",
+    )
+    heavy_workers: int = Field(1, ge=1, le=256, description="Threads for heavy messages.")
+    open_seconds: Seconds = Field(30.0, description="How long a call may wait before it sends its Open.")
+
+    checkpoint_interval: int = Field(
+        100, ge=1, le=10_000, description="Frames between two checkpoints, where the caller names no number."
+    )
+    checkpoint_key_file: Path | None = Field(
+        None,
+        description="File with the key that signs checkpoints, at least 32 bytes; replicas share it. Without it: made in the data folder.",
+    )
+    checkpoint_key: SecretStr | None = Field(
+        None,
+        min_length=_SHORTEST_KEY,
+        description="The key itself, for environments that hand secrets over as variables.",
+    )
+
+    drain_seconds: Seconds = Field(
+        20.0, description="How long the server takes at most to stop: final checkpoints, then the end."
+    )
+    reflection: bool = Field(
+        default=True, description="Serve gRPC reflection, by which tools find out what there is to call."
+    )
+    keepalive_seconds: Seconds = Field(
+        30.0, description="Silence on a connection after which the server asks whether its caller is there."
+    )
+    keepalive_timeout_seconds: Seconds = Field(
+        10.0, description="How long it waits for the answer before it gives the caller up."
+    )
+    min_ping_seconds: Seconds = Field(
+        5.0, description="Callers that ask more often than this whether the server is there are cut off."
+    )
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least level of what is logged."
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="How log lines look; auto: for people on a terminal, JSON elsewhere."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Nothing but the arguments: load_settings reads the other sources, so that it knows where each value came from."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Settings:
+        if self.max_tracks_per_stream < self.max_detections_per_frame:
+            raise ValueError(
+                f"max_tracks_per_stream ({self.max_tracks_per_stream}) is less than max_detections_per_frame "
+                f"({self.max_detections_per_frame}), but every detection needs a track"
+            )
+        if self.checkpoint_key is not None and self.checkpoint_key_file is not None:
+            raise ValueError("checkpoint_key and checkpoint_key_file are both given; which one signs?")
+        return self
+
+
+def option_name(field: str) -> str:
+    """The command line's name of a field."""
+    return "--" + field.replace("_", "-")
+
+
+def load_settings(given: Mapping[str, Any] | None = None, config: Path | None = None) -> Settings:
+    """The settings in force: ``given`` on the command line, then the environment, then the file ``config`` (or TERTIUM_CONFIG), then defaults.
+
+    Values of None in ``given`` were not given.
+
+    Raises:
+        ConfigurationError: The first wrong value, with its option, where it came from and what to do.
+    """
+    layers: list[tuple[str, dict[str, Any]]] = [
+        ("command line", {name: value for name, value in (given or {}).items() if value is not None}),
+        ("environment", dict(EnvSettingsSource(Settings)())),
+    ]
+    path = config or (Path(os.environ[CONFIG_VARIABLE]) if os.environ.get(CONFIG_VARIABLE) else None)
+    if path is not None:
+        layers.append((f"file {path}", _read_file(path, "--config" if config else CONFIG_VARIABLE)))
+    merged: dict[str, Any] = {}
+    for _, values in reversed(layers):
+        merged.update(values)
+    try:
+        return Settings(**merged)
+    except ValidationError as error:
+        raise _explain(error.errors()[0], layers) from error
+
+
+def _read_file(path: Path, source: str) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise ConfigurationError(
+            "--config", source, f"{path} can't be read: {error.strerror}", "name a file that exists"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError("--config", source, f"{path} is no TOML: {error}", "mend the file") from error
+
+
+def _explain(error: ErrorDetails, layers: Iterable[tuple[str, Mapping[str, Any]]]) -> ConfigurationError:
+    """What pydantic found, in the terms of whoever set the value."""
+    field = str(error["loc"][0]) if error["loc"] else ""
+    problem = error["msg"].removeprefix("Value error, ")
+    source = next((name for name, values in layers if field in values), "settings")
+    if source == "environment":
+        source = ENVIRONMENT_PREFIX + field.upper()
+    if error["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(field, Settings.model_fields, 1)
+        remedy = f"did you mean {near[0]}?" if near else f"there are: {', '.join(Settings.model_fields)}"
+        return ConfigurationError(field, source, "there is no such option", remedy)
+    if not field:
+        return ConfigurationError("settings", "taken together", problem, "change one of them")
+    return ConfigurationError(
+        option_name(field), source, problem, f"it is meant as: {Settings.model_fields[field].description}"
+    )

@@ -1,0 +1,132 @@
+"""The gRPC server: the decision service, health and reflection on one port."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from grpc import aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from tertium_server.config import Settings, split_address
+from tertium_server.errors import StartError
+from tertium_server.logs import get_logger
+from tertium_server.metrics import Metrics
+from tertium_server.rpc.call_metrics import CallCounter
+from tertium_server.rpc.calls import Calls
+from tertium_server.rpc.decision_service import SERVICE, DecisionService, ServiceLimits
+from tertium_server.rpc.heavy import HeavyWork
+from tertium_server.rpc.stream import StreamTerms
+
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+_HEALTH_SERVICES = ("", SERVICE)
+# A watcher that does not read holds the health servicer's lock: telling the others must not wait for it for ever.
+_TELL_SECONDS = 2.0
+# Statuses of calls that have ended are still on their way when the last call is gone.
+_LAST_WORDS_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where the server is reached."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+class RpcServer:
+    """Listens from ``start`` on, serves from ``serve`` on, drains and ends with ``stop``."""
+
+    def __init__(self, settings: Settings, terms: StreamTerms, metrics: Metrics) -> None:
+        self._settings = settings
+        self.calls = Calls(settings.max_streams)
+        self._heavy = HeavyWork(settings.heavy_workers)
+        counter = CallCounter(metrics.calls)
+        decide = counter.add(SERVICE, "Decide", "bidi_stream", counts_messages=True)
+        counter.add(SERVICE, "DecideBatch", "unary")
+        counter.add(health.SERVICE_NAME, "Check", "unary")
+        counter.add(health.SERVICE_NAME, "Watch", "server_stream")
+        if settings.reflection:
+            counter.add(reflection.SERVICE_NAME, "ServerReflectionInfo", "bidi_stream")
+        self._server = aio.server(interceptors=(counter,), options=_options(settings))
+        limits = ServiceLimits(settings.heavy_detections, settings.open_seconds, settings.max_streams)
+        service = DecisionService(
+            terms,
+            limits,
+            calls=self.calls,
+            heavy=self._heavy,
+            streams=metrics.streams,
+            latency=metrics.fusion_latency,
+            counts=decide,
+        )
+        self._server.add_generic_rpc_handlers((service.handler(),))
+        self._health = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        if settings.reflection:
+            names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+            reflection.enable_server_reflection(names, self._server)
+        self._log = get_logger("rpc")
+
+    async def start(self) -> Listening:
+        """Listens, and answers health checks with NOT_SERVING.
+
+        Raises:
+            StartError: The address can't be listened on.
+        """
+        for name in _HEALTH_SERVICES:
+            await self._health.set(name, _NOT_SERVING)
+        host, _ = split_address(self._settings.listen)
+        try:
+            port = self._server.add_insecure_port(self._settings.listen)
+        except RuntimeError as error:
+            raise StartError(
+                f"--listen {self._settings.listen}: can't listen there; is another server running? Name another port, or 0 for any"
+            ) from error
+        await self._server.start()
+        return Listening(host, port)
+
+    async def serve(self) -> None:
+        """Takes calls from now on, and says so."""
+        self.calls.refusal = None
+        for name in _HEALTH_SERVICES:
+            await self._health.set(name, _SERVING)
+
+    async def stop(self, seconds: float) -> bool:
+        """Drains: NOT_SERVING, no new calls, final checkpoints, the end, all within ``seconds``. Returns whether every stream got its checkpoint."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        try:
+            await asyncio.wait_for(self._health.enter_graceful_shutdown(), min(_TELL_SECONDS, seconds))
+        except TimeoutError:
+            self._log.warning("a health watcher does not read; it was not told that the server stops")
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self.calls.drain()
+            drained = True
+        except TimeoutError:
+            self._log.warning("not every stream could be sent away in time", streams=len(self.calls))
+            drained = False
+        # Watch calls never end by themselves; stop() cancels what is left after its grace.
+        left = deadline - asyncio.get_running_loop().time()
+        await self._server.stop(max(0.0, min(_LAST_WORDS_SECONDS, left)))
+        self._heavy.close()
+        return drained
+
+
+def _options(settings: Settings) -> list[tuple[str, Any]]:
+    return [
+        ("grpc.so_reuseport", int(settings.reuse_port)),
+        ("grpc.max_receive_message_length", settings.max_message_bytes),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.http2.bdp_probe", 0),  # its pings cost more than the windows they find
+        ("grpc.keepalive_time_ms", round(settings.keepalive_seconds * 1000)),
+        ("grpc.keepalive_timeout_ms", round(settings.keepalive_timeout_seconds * 1000)),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", round(settings.min_ping_seconds * 1000)),
+    ]

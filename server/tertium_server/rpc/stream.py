@@ -1,0 +1,313 @@
+"""One stream's session on the server: request bytes in, response bytes out. Knows nothing of calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tertium.v1 import decisions_pb2, stream_pb2
+from tertium_server.engine import FrameColumns, SnapshotError, StreamEngine, Workspace
+from tertium_server.errors import CheckpointRefusedError, InvalidRequestError
+from tertium_server.metrics import Rejection, StreamCounts
+from tertium_server.policy import Policy, compile_parameters
+from tertium_server.rpc import notices, wire
+from tertium_server.rpc.answers import Answer, Answerer
+from tertium_server.rpc.checkpoint import CheckpointSealer, StreamState
+from tertium_server.rpc.opening import EpochClock, FrameLimits, Opening
+from tertium_server.rpc.track_ids import TrackIds
+
+_NOTHING_YET = -1
+_END_OF_INDICES = 2**62
+
+Indices = np.ndarray[tuple[int], np.dtype[np.int64]]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamTerms:
+    """What the server brings to every stream."""
+
+    policy: Policy
+    """The policy in force."""
+
+    policy_version: str
+    """Its version: what decisions are stamped with."""
+
+    sealer: CheckpointSealer
+    """Makes and opens checkpoints."""
+
+    limits: FrameLimits
+    """How much a stream may ask for."""
+
+    checkpoint_interval: int
+    """Frames between two checkpoints where the caller names no number."""
+
+    epochs: EpochClock
+    """Chooses epochs where the caller names none."""
+
+
+class Stream:
+    """A stream between Open and its end. Used by one thread at a time; ``counts`` by any.
+
+    While a stream is resumed, frames that the caller has the answers of are run silently: they are computed and nothing is sent nor counted of
+    them. That ends with the first frame beyond.
+    """
+
+    def __init__(self, opening: Opening, terms: StreamTerms) -> None:
+        state = terms.sealer.open(opening.stream_id, opening.checkpoint) if opening.checkpoint else None
+        if state is not None:
+            _check_resumed(opening, state)
+        self.stream_id = opening.stream_id
+        self.group = opening.settings.group
+        self.epoch = opening.epoch or (state.epoch if state else terms.epochs.next())
+        self.engine = _make_engine(opening, terms, state)
+        self._terms = terms
+        self._settings_digest = opening.settings_digest
+        self._interval = opening.checkpoint_interval or terms.checkpoint_interval
+        self._until_checkpoint = self._interval
+        self._answered = max(opening.answered, _NOTHING_YET)
+        self._silent = self._answered > self._last_frame
+        self._counted = self.engine.answered = self._answered
+        self._recounting = self._silent
+        self._held_counts: StreamCounts | None = None
+        self.ended = False
+        """The caller has closed the stream and knows how it ended."""
+        self._frames = 0
+        self._rejected = [0] * len(Rejection)
+        self._class_names = tuple(opening.settings.class_names[class_id] for class_id in opening.settings.class_ids)
+        self._answerer = Answerer(
+            TrackIds(self.stream_id, self.epoch, caller=opening.settings.client_tracks),
+            terms.policy_version,
+            state.detections if state else 0,
+            include_boxes=opening.include_boxes,
+            include_tracks=opening.settings.include_tracks,
+            include_coasted=opening.settings.include_coasted,
+        )
+
+    @property
+    def _last_frame(self) -> int:
+        last = self.engine.last_frame
+        return _NOTHING_YET if last is None else last
+
+    @property
+    def counted(self) -> int:
+        """Index of the last frame that was counted, by this server; -1: none."""
+        return max(self._counted, self._last_frame)
+
+    def skip_counting(self, last: int) -> None:
+        """Counts nothing of frames up to this index: they were, when the stream was open before."""
+        self._counted = self.engine.answered = max(self._counted, last)
+        self._recounting = self._counted > self._last_frame
+
+    def counts(self) -> StreamCounts:
+        """What this stream has counted."""
+        if self._held_counts is not None:
+            return self._held_counts
+        decided = dict(zip(self._class_names, self.engine.tally.tolist(), strict=True))
+        return StreamCounts(
+            self._frames, tuple(self._rejected), self.engine.tracks, decided, self.engine.closed.tolist()
+        )
+
+    def opened(self) -> stream_pb2.Opened:
+        """What is said to Open."""
+        limits = self._terms.limits
+        return stream_pb2.Opened(
+            epoch=self.epoch,
+            policy_version=self._terms.policy_version,
+            first_frame=self._last_frame + 1,
+            max_frames_per_message=limits.max_frames,
+            max_detections_per_frame=limits.max_detections,
+        )
+
+    def greet(self) -> bytes:
+        """The answer to Open: Opened, and a first checkpoint."""
+        answer = Answer()
+        answer.add_opened(self.opened())
+        self.add_checkpoint(answer)
+        return answer.to_bytes()
+
+    def answer(self, data: bytes, workspace: Workspace) -> bytes:
+        """The response to one request.
+
+        Raises:
+            InvalidRequestError: The bytes are no request, or a second Open.
+        """
+        answer = Answer()
+        frames = wire.read_frames(data)
+        if frames is None:
+            frames = self._read_slowly(data, answer)
+        if frames is not None:
+            self.run(frames, answer, workspace)
+            if self._until_checkpoint <= 0:
+                self.add_checkpoint(answer)
+        return answer.to_bytes()
+
+    def run(self, frames: FrameColumns, answer: Answer, workspace: Workspace) -> None:
+        """Runs the frames of a message and adds what came of them to the answer."""
+        count = len(frames.indices)
+        self._until_checkpoint -= count
+        if self._silent:
+            self._run_resumed(frames, answer, workspace)
+        else:
+            self._run_rest(frames, answer, workspace, 0, 0)
+
+    def finish(self, answer: Answer, workspace: Workspace) -> None:
+        """Ends all tracks and tells of it."""
+        answer.add(self._answerer, self.engine.finish(workspace))
+
+    def say_goodbye(self, workspace: Workspace) -> bytes:
+        """The last response of a stream whose caller has closed it.
+
+        A caller that is gone looks like one that has closed until something is written to it. So the ends of tracks are counted no sooner than
+        :meth:`settle` is called: the stream may be resumed, and its tracks go on.
+        """
+        self._held_counts = self.counts()
+        answer = Answer()
+        self.finish(answer, workspace)
+        return answer.to_bytes()
+
+    def settle(self) -> None:
+        """The last response was written: the stream is over."""
+        self._held_counts = None
+        self.ended = True
+
+    def send_away(self) -> bytes:
+        """The last response of a server that is about to stop: the newest checkpoint, to be taken elsewhere."""
+        answer = Answer()
+        answer.add_notice(
+            decisions_pb2.Notice(
+                code=decisions_pb2.Notice.CODE_DRAINING,
+                message="this server is about to stop; open the stream again with this checkpoint",
+            )
+        )
+        self.add_checkpoint(answer)
+        return answer.to_bytes()
+
+    def add_checkpoint(self, answer: Answer) -> None:
+        """Adds the state as it is now."""
+        self._until_checkpoint = self._interval
+        state = StreamState(self.epoch, self._answerer.detections, self._settings_digest, self.engine.snapshot())
+        answer.add_checkpoint(self._terms.sealer.seal(self.stream_id, state), self.engine.last_frame)
+
+    def _read_slowly(self, data: bytes, answer: Answer) -> FrameColumns | None:
+        """Frames packed in another way; None after anything else, which is dealt with here."""
+        request = wire.read_request(data)
+        kind = request.WhichOneof("message")
+        if kind == "frames":
+            return wire.frame_columns(request.frames)
+        if kind == "open":
+            raise InvalidRequestError.of("open", "the stream is open already; Open occurs once, as the first message")
+        answer.add_notice(
+            decisions_pb2.Notice(
+                code=decisions_pb2.Notice.CODE_UNEXPECTED,
+                field="evidence.request_id",
+                message="nobody asked for this evidence, or it came too late",
+            )
+        )
+        return None
+
+    def _run_rest(
+        self, frames: FrameColumns, answer: Answer, workspace: Workspace, first_frame: int, first_detection: int
+    ) -> None:
+        """Runs frames and tells of them; of their message, ``first_frame`` frames and ``first_detection`` detections went before."""
+        count = len(frames.indices)
+        fresh_from = self._fresh_from(frames.indices) if self._recounting else 0
+        self._frames += count - fresh_from
+        limit = self._terms.limits.max_frames
+        if count > limit:
+            self._tell(notices.tell_too_many_frames(count, limit), answer, fresh_from)
+            return
+        decisions = self.engine.advance(frames, workspace)
+        if decisions.error:
+            self._tell(notices.tell_mismatch(decisions.error, count), answer, fresh_from)
+            return
+        answer.add(self._answerer, decisions)
+        # Nearly always every frame is taken and none needs a reset: then there is nothing to tell.
+        if decisions.frames != count or decisions.resets.tobytes().strip(b"\0"):
+            for told in notices.tell_frames(decisions, frames, first_frame, first_detection):
+                self._tell(told, answer, fresh_from)
+
+    def _tell(self, told: notices.Told, answer: Answer, fresh_from: int) -> None:
+        """Adds a notice and counts those of its frames that have not been counted before."""
+        answer.add_notice(told.notice)
+        self._rejected[told.rejection] += max(0, told.last_place + 1 - max(told.first_place, fresh_from))
+
+    def _fresh_from(self, indices: Indices) -> int:
+        """The place from which on frames have not been counted before: that of the first frame beyond those that were."""
+        beyond = _first_place((indices > self._counted) & (indices < _END_OF_INDICES))
+        self._recounting = beyond == len(indices)
+        return beyond
+
+    def _run_resumed(self, frames: FrameColumns, answer: Answer, workspace: Workspace) -> None:
+        """Runs frames that the caller has the answers of silently, and the others as always."""
+        count = len(frames.indices)
+        # The frame with the last answered index, if it is there, is the last silent one: whatever follows gets its answer, even out of order.
+        silent = _first_place((frames.indices >= self._answered) & (frames.indices < _END_OF_INDICES))
+        reached = silent < count
+        if reached and int(frames.indices[silent]) == self._answered:
+            silent += 1
+        if silent == count:
+            self._take_silently(frames, workspace)
+        elif not _can_be_cut(frames):
+            self._run_rest(frames, answer, workspace, 0, 0)
+            return
+        else:
+            detections = int(frames.counts[:silent].sum(dtype=np.int64))
+            self._take_silently(_cut(frames, 0, silent, 0, detections), workspace)
+            rest = _cut(frames, silent, count, detections, len(frames.boxes))
+            self._run_rest(rest, answer, workspace, silent, detections)
+        self._silent = not reached
+
+    def _take_silently(self, frames: FrameColumns, workspace: Workspace) -> None:
+        self._answerer.detections += len(self.engine.advance(frames, workspace).track_ids)
+
+
+def _check_resumed(opening: Opening, state: StreamState) -> None:
+    if opening.epoch and opening.epoch != state.epoch:
+        raise InvalidRequestError.of(
+            "open.epoch",
+            f"the checkpoint is of epoch {state.epoch}, not {opening.epoch}; start a new epoch without a checkpoint",
+        )
+    if opening.settings_digest != state.settings_digest:
+        raise CheckpointRefusedError(
+            "it was taken with another Open: class_names, frame size, nominal_fps, client_tracks and score_scale have to stay the same"
+        )
+
+
+def _make_engine(opening: Opening, terms: StreamTerms, state: StreamState | None) -> StreamEngine:
+    parameters = compile_parameters(terms.policy, opening.settings)
+    if state is None:
+        return StreamEngine(parameters, opening.settings)
+    try:
+        return StreamEngine.restore(parameters, opening.settings, state.snapshot)
+    except SnapshotError as error:
+        raise CheckpointRefusedError(f"{error}; start anew without a checkpoint") from error
+
+
+def _first_place(found: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> int:
+    """The first place of a true value; the length where there is none."""
+    return int(found.argmax()) if found.any() else len(found)
+
+
+def _can_be_cut(frames: FrameColumns) -> bool:
+    """Whether the arrays fit together, so that a part of the frames has its own part of each."""
+    count, detections = len(frames.indices), len(frames.boxes)
+    return (
+        len(frames.counts) == count
+        and len(frames.times) in (0, count)
+        and int(frames.counts.sum(dtype=np.int64)) == detections
+        and all(len(column) in (0, detections) for column in (frames.scores, frames.class_ids, frames.track_ids))
+    )
+
+
+def _cut(frames: FrameColumns, first: int, last: int, first_detection: int, last_detection: int) -> FrameColumns:
+    """The frames of a range of places, with their detections."""
+    return FrameColumns(
+        frames.indices[first:last],
+        frames.times[first:last],
+        frames.counts[first:last],
+        frames.boxes[first_detection:last_detection],
+        frames.scores[first_detection:last_detection],
+        frames.class_ids[first_detection:last_detection],
+        frames.track_ids[first_detection:last_detection],
+    )

@@ -1,0 +1,1 @@
+"""Pages for machines and people over HTTP: metrics, health."""

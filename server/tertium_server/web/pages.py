@@ -1,0 +1,35 @@
+"""/metrics, /healthz and /readyz."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from tertium_server.web.readiness import Readiness
+
+_OK = 200
+_UNAVAILABLE = 503
+
+
+def make_pages(registry: CollectorRegistry, readiness: Callable[[], Readiness]) -> Starlette:
+    """The application. ``readiness`` is asked anew for each request, from the web server's thread."""
+
+    def metrics(request: Request) -> Response:
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(registry), headers={"content-type": content_type})
+
+    def healthz(_: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    def readyz(_: Request) -> Response:
+        state = readiness()
+        return JSONResponse(state.to_json(), _OK if state.ready else _UNAVAILABLE)
+
+    # Plain functions run in a thread pool: a scrape of many streams keeps no health check waiting.
+    return Starlette(routes=[Route("/metrics", metrics), Route("/healthz", healthz), Route("/readyz", readyz)])
