@@ -20,21 +20,6 @@ from .failure import FAILED, INTERRUPTED, MISUSED, CommandError
 _CommandLineError = cast("type[Exception]", typer.BadParameter.__mro__[2])
 """click's ClickException, of click itself or of the copy that newer versions of typer carry."""
 
-application = typer.Typer(
-    name="tertium",
-    help="Yes, no or [bold]maybe[/bold]: judges the boxes of an object detector by the evidence of whole tracks.\n\n"
-    "A video pipeline streams its detections in, low scores and all. Tertium tracks them, fuses what many weak "
-    "detections say together, and answers for every box: a track, a calibrated probability, and YES, NO or MAYBE.",
-    epilog="New here? [bold]tertium demo[/bold] shows all of it on two recorded cameras, in half a minute.",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    pretty_exceptions_enable=False,
-)
-application.command(help=serve.HELP)(serve.serve)
-application.command(help=replay.HELP)(replay.replay)
-application.command(help=demo.HELP)(demo.demo)
-
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001  # typer hands over the option's value
     if wanted:
@@ -44,20 +29,41 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001  # typer hands over th
         raise typer.Exit
 
 
-@application.callback()
 def root(
     *,
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Only options of all commands; the help is above."""
+    """The options of `tertium` itself."""
+
+
+def make_application(*, serving: bool = True) -> typer.Typer:
+    """All commands. `serving`: with the options of `serve`, which take a while to load."""
+    application = typer.Typer(
+        name="tertium",
+        help="Yes, no or [bold]maybe[/bold]: judges the boxes of an object detector by the evidence of whole tracks.\n\n"
+        "A video pipeline streams its detections in, low scores and all. Tertium tracks them, fuses what many weak "
+        "detections say together, and answers for every box: a track, a calibrated probability, and YES, NO or MAYBE.",
+        epilog="New here? [bold]tertium demo[/bold] shows all of it on two recorded cameras, in half a minute.",
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+        pretty_exceptions_enable=False,
+    )
+    application.callback()(root)
+    application.command("serve", help=serve.HELP)(serve.with_options() if serving else serve.serve)
+    application.command("replay", help=replay.HELP)(replay.replay)
+    application.command("demo", help=demo.HELP)(demo.demo)
+    return application
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Runs a command line (None: the process's) and returns its exit code. Errors for people are one line each."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    application = make_application(serving="serve" in words)
     try:
-        result: Any = application(None if arguments is None else list(arguments), standalone_mode=False)
+        result: Any = application(words, prog_name="tertium", standalone_mode=False)
     except _CommandLineError as error:
         return _tell_misuse(error)
     except TertiumError as error:
@@ -83,5 +89,5 @@ def _tell_misuse(error: Any) -> int:  # noqa: ANN401  # click's error, which has
     command = "tertium" if error.ctx is None else error.ctx.command_path
     message = " ".join(error.format_message().split()).replace("Value error, ", "")
     if message:
-        sys.stderr.write(f"{command}: {message.rstrip('.')}; see {command} --help\n")
+        sys.stderr.write(f"{command}: {message.rstrip('.')} (see {command} --help)\n")
     return MISUSED

@@ -49,6 +49,7 @@ def replay(  # noqa: PLR0913  # the options of the command line
     detections: Annotated[
         Path,
         typer.Argument(
+            metavar="DETECTIONS",
             help="One sequence or a folder of sequences. [bold]mot[/bold]: a folder with det/det.txt and seqinfo.ini, "
             "a folder of such folders, or a det.txt. [bold]kitti[/bold]: a .txt, a folder of .txt files, "
             "or one that holds detections/.",
