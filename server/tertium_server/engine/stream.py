@@ -77,8 +77,8 @@ class StreamEngine:
         progress = workspace.progress
         parameters = self._parameters
         while not step.run(
-            self._state, parameters.tracker, parameters.judges, parameters.class_lookup, self._tracks, frames, self.answered,
-            workspace.outputs, workspace.scratch, progress, self.tally, self.closed,
+            self._state, parameters.tracker, parameters.judges, parameters.class_lookup, self._tracks, tuple(frames), self.answered,
+            tuple(workspace.outputs), tuple(workspace.scratch), progress, self.tally, self.closed,
         ):  # fmt: skip
             self._make_room(int(progress[NEEDED]), workspace)
         return workspace.end()
