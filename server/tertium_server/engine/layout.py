@@ -74,13 +74,16 @@ TRACK_FEATURES = 6
 DUPLICATE_MEMORY = 63
 """How far back (in frame indices) a repeated frame is told from a late one."""
 
+STEADY = -(1 << 63)
+"""In place of a capture time: none. Times may be negative, but none is as low as this."""
+
 # One track. Positions in pixels, velocities in pixels a second, times in nanoseconds, evidence in log-odds.
 TRACK = np.dtype(
     [
         ("id", np.int64),
         ("first_frame", np.int64),
         ("last_seen", np.int64),  # capture time of the last detection
-        ("turning_since", np.int64),  # capture time since which the verdict would fall; -1: it would not
+        ("turning_since", np.int64),  # capture time since which the verdict would fall; STEADY: it would not
         ("position", np.float64, (AXES,)),
         ("velocity", np.float64, (AXES,)),
         ("variance", np.float64, (AXES,)),  # of position

@@ -5,7 +5,7 @@ import numpy as np
 from tertium_server.engine import association, evidence, motion, readout
 from tertium_server.engine.columns import EVENTS_OUT
 from tertium_server.engine.kernel import kernel
-from tertium_server.engine.layout import EventReason, EventType, Verdict
+from tertium_server.engine.layout import STEADY, EventReason, EventType, Verdict
 
 _STARTED = int(EventType.STARTED)
 _VERDICT_CHANGED = int(EventType.VERDICT_CHANGED)
@@ -32,7 +32,7 @@ def give_birth(track, track_id, class_row, index, time, boxes, detection, tracke
     track.id = track_id
     track.first_frame = index
     track.last_seen = time
-    track.turning_since = -1
+    track.turning_since = STEADY
     track.class_row = class_row
     left, top = np.float64(boxes[detection, 0]), np.float64(boxes[detection, 1])
     right, bottom = np.float64(boxes[detection, 2]), np.float64(boxes[detection, 3])

@@ -5,7 +5,7 @@ or after having been under it for a time.
 """
 
 from tertium_server.engine.kernel import kernel
-from tertium_server.engine.layout import Verdict
+from tertium_server.engine.layout import STEADY, Verdict
 
 _NO = int(Verdict.NO)
 _MAYBE = int(Verdict.MAYBE)
@@ -29,15 +29,15 @@ def judge_track(track, judge, time):
     probability = track.probability
     target = judge_plainly(probability, judge.track_no, judge.track_yes)
     if target >= track.verdict:
-        track.turning_since = -1
+        track.turning_since = STEADY
         return target
     relaxed = judge_plainly(probability, judge.track_no - judge.margin, judge.track_yes - judge.margin)
     if relaxed < track.verdict:
-        track.turning_since = -1
+        track.turning_since = STEADY
         return relaxed
-    if track.turning_since < 0:
+    if track.turning_since == STEADY:
         track.turning_since = time
     if (time - track.turning_since) * _NANOSECONDS >= judge.hold:
-        track.turning_since = -1
+        track.turning_since = STEADY
         return target
     return track.verdict
