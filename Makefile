@@ -48,7 +48,7 @@ types: $(VENV)/.dev ## Checks types with mypy (strict) and pyright
 	$(BIN)/pyright
 
 protos: $(VENV)/.dev ## Compiles the .proto files into the Python stubs beside them
-	PYTHON=$(BIN)/python protos/compile.sh
+	PYTHON=$(CURDIR)/$(BIN)/python protos/compile.sh
 
 check-protos: protos ## Checks that the committed stubs are those of the .proto files
 	@test -z "$$(git status --porcelain protos)" || { git status --short protos; \
