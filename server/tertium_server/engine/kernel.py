@@ -2,7 +2,8 @@
 
 A kernel is a free function over arrays and records, compiled by numba without Python objects and without the GIL. Its machine code is
 cached on disk. numba notices only changes of the file a kernel stands in, not of kernels it calls from other files; so the cache folder
-carries a hash of all sources of the engine, and a changed engine never meets stale code.
+carries a hash of all sources of the engine, and a changed engine never meets stale code. Kernels of other packages have a decorator, and
+a hash, of their own (see `KernelCompiler`).
 """
 
 import hashlib
@@ -15,14 +16,17 @@ from typing import ParamSpec, TypeVar
 import numba
 from numba.core import config as numba_config
 
+_numba_settings = numba_config.__dict__  # numba makes them as it is imported, which no checker sees
+
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
 
 
-def _source_hash() -> str:
+def _source_hash(folders: tuple[Path, ...]) -> str:
     digest = hashlib.blake2b(digest_size=8)
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
+    for folder in folders:
+        for path in sorted(folder.glob("*.py")):
+            digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
@@ -34,27 +38,38 @@ def _is_writable(folder: Path) -> bool:
     return os.access(folder, os.W_OK)
 
 
-def _cache_folder() -> Path:
+def _cache_folder(source_hash: str) -> Path:
     """The first writable of ``NUMBA_CACHE_DIR``, ``XDG_CACHE_HOME`` (or ``~/.cache``), and the temporary folder."""
-    bases = [os.environ.get("NUMBA_CACHE_DIR"), os.environ.get("XDG_CACHE_HOME"), os.path.expanduser("~/.cache")]
+    # os.path's, not Path's: the latter fails where there is no home.
+    bases = [os.environ.get("NUMBA_CACHE_DIR"), os.environ.get("XDG_CACHE_HOME"), os.path.expanduser("~/.cache")]  # noqa: PTH111
     for base in bases:
         if base:
-            folder = Path(base) / "tertium" / f"kernels-{_source_hash()}"
+            folder = Path(base) / "tertium" / f"kernels-{source_hash}"
             if _is_writable(folder):
                 return folder
     return Path(tempfile.mkdtemp(prefix="tertium-kernels-"))
 
 
-_CACHE_FOLDER = str(_cache_folder())
+class KernelCompiler:
+    """The decorator of kernels that stand in one folder, or call kernels of others: a change in any of these folders compiles anew."""
+
+    def __init__(self, *folders: Path) -> None:
+        self._cache_folder = str(_cache_folder(_source_hash(folders)))
+
+    def __call__(self, function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
+        """Compiles a function on its first call: no Python objects, no GIL, IEEE arithmetic, cached on disk."""
+        before = _numba_settings["CACHE_DIR"]
+        # The setting is global to the process and read when the function is decorated: ours must not move other people's caches.
+        _numba_settings["CACHE_DIR"] = self._cache_folder
+        try:
+            compiled: Callable[_Parameters, _Result] = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+        finally:
+            _numba_settings["CACHE_DIR"] = before
+        return compiled
 
 
-def kernel(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
-    """Compiles a function on its first call: no Python objects, no GIL, IEEE arithmetic, cached on disk."""
-    before = numba_config.CACHE_DIR
-    # The setting is global to the process and read when the function is decorated: ours must not move other people's caches.
-    numba_config.CACHE_DIR = _CACHE_FOLDER
-    try:
-        compiled: Callable[_Parameters, _Result] = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
-    finally:
-        numba_config.CACHE_DIR = before
-    return compiled
+ENGINE = Path(__file__).parent
+"""Where the engine's kernels stand."""
+
+kernel = KernelCompiler(ENGINE)
+"""The decorator of the engine's own kernels."""
