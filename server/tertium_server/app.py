@@ -81,9 +81,6 @@ class Service:
         started = time.monotonic()
         await asyncio.to_thread(warm_up)
         self._kernels = True
-        # What exists now stays for good: the garbage collector need not look at it ever again.
-        gc.collect()
-        gc.freeze()
         await self._rpc.serve()
         _write_atomically(self._address_file, {"pid": os.getpid(), "listen": self.listen, "metrics": self.metrics})
         self._log.info(
@@ -147,6 +144,9 @@ async def _run(settings: Settings) -> int:
     await asyncio.wait((starting, stop), return_when=asyncio.FIRST_COMPLETED)
     # Kernels that compile can't be interrupted; whoever is in a hurry signals twice.
     await starting
+    # What exists now stays for good: the garbage collector need not look at it ever again.
+    gc.collect()
+    gc.freeze()
     await stop
     await service.stop()
     return EXIT_OK

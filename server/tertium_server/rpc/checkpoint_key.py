@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 from tertium_server.errors import ConfigurationError, StartError
@@ -40,24 +42,23 @@ def make_or_read_key(data_dir: Path) -> bytes:
     """
     path = data_dir / _FILE_NAME
     if not path.exists():
-        _write_once(path, secrets.token_hex(SHORTEST_KEY).encode() + b"\n")
+        write_once(path, secrets.token_hex(SHORTEST_KEY).encode() + b"\n")
     return read_key(path)
 
 
-def _write_once(path: Path, content: bytes) -> None:
+def write_once(path: Path, content: bytes) -> None:
     """Writes a file whole or not at all. When another process was first, its file stays."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        # A name of its own, mode 0600: in containers that share a volume, even the process id may be the same.
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
-            os.link(temporary, path)  # fails if it exists; a rename would replace it
-        except FileExistsError:
-            return
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            with contextlib.suppress(FileExistsError):
+                os.link(temporary, path)  # fails if it exists; a rename would replace it
         finally:
-            temporary.unlink()
+            Path(temporary).unlink()
     except OSError as error:
         raise StartError(f"{path} can't be written: {error.strerror}; name another folder with --data-dir") from error

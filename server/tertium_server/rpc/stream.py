@@ -233,22 +233,20 @@ class Stream:
         self._rejected[told.rejection] += max(0, told.last_place + 1 - max(told.first_place, fresh_from))
 
     def _fresh_from(self, indices: Indices) -> int:
-        """The place from which on frames have not been counted before: that of the first frame beyond those that were."""
-        beyond = _first_place((indices > self._counted) & (indices < _END_OF_INDICES))
-        self._recounting = beyond == len(indices)
-        return beyond
+        """The place from which on frames have not been counted before."""
+        place, reached = _first_after(indices, self._counted)
+        self._recounting = not reached
+        return place
 
     def _run_resumed(self, frames: FrameColumns, answer: Answer, workspace: Workspace) -> None:
         """Runs frames that the caller has the answers of silently, and the others as always."""
         count = len(frames.indices)
-        # The frame with the last answered index, if it is there, is the last silent one: whatever follows gets its answer, even out of order.
-        silent = _first_place((frames.indices >= self._answered) & (frames.indices < _END_OF_INDICES))
-        reached = silent < count
-        if reached and int(frames.indices[silent]) == self._answered:
-            silent += 1
+        silent, reached = _first_after(frames.indices, self._answered)
         if silent == count:
-            self._take_silently(frames, workspace)
-        elif not _can_be_cut(frames):
+            # A message that was too long was refused the first time, too.
+            if count <= self._terms.limits.max_frames:
+                self._take_silently(frames, workspace)
+        elif count > self._terms.limits.max_frames or not _can_be_cut(frames):
             self._run_rest(frames, answer, workspace, 0, 0)
             return
         else:
@@ -257,6 +255,7 @@ class Stream:
             rest = _cut(frames, silent, count, detections, len(frames.boxes))
             self._run_rest(rest, answer, workspace, silent, detections)
         self._silent = not reached
+        self._recounting = self._recounting and not (reached and self._counted <= self._answered)
 
     def _take_silently(self, frames: FrameColumns, workspace: Workspace) -> None:
         self._answerer.detections += len(self.engine.advance(frames, workspace).track_ids)
@@ -284,9 +283,16 @@ def _make_engine(opening: Opening, terms: StreamTerms, state: StreamState | None
         raise CheckpointRefusedError(f"{error}; start anew without a checkpoint") from error
 
 
-def _first_place(found: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> int:
-    """The first place of a true value; the length where there is none."""
-    return int(found.argmax()) if found.any() else len(found)
+def _first_after(indices: Indices, last: int) -> tuple[int, bool]:
+    """The place of the first frame after the one with index ``last``, and whether the frames get as far as that one at all.
+
+    Whatever follows it lies after it, even a frame with a smaller index: that one comes late, but it is no repetition.
+    """
+    reached = np.flatnonzero((indices >= last) & (indices < _END_OF_INDICES))
+    if not len(reached):
+        return len(indices), False
+    place = int(reached[0])
+    return place + int(indices[place] == last), True
 
 
 def _can_be_cut(frames: FrameColumns) -> bool:
