@@ -17,12 +17,12 @@ ALONE = -1
 
 @dataclass
 class Scene:
-    """Corners (n, 4) and classes of tracks and detections; announced tracks are established, measurements are log-odds."""
+    """Corners (n, 4) and classes of tracks and detections; established tracks are established, measurements are log-odds."""
 
     track_boxes: Floats
     boxes: Floats
     measurements: Floats
-    announced: NDArray[np.bool_]
+    established: NDArray[np.bool_]
     track_classes: NDArray[np.int64]
     classes: NDArray[np.int64]
 
@@ -32,7 +32,7 @@ def scene(
     boxes: list[tuple[float, float, float, float]],
     *,
     high: list[bool] | None = None,
-    announced: list[bool] | None = None,
+    established: list[bool] | None = None,
     track_classes: list[int] | None = None,
     classes: list[int] | None = None,
 ) -> Scene:
@@ -42,7 +42,7 @@ def scene(
         np.array(track_boxes, dtype=np.float64).reshape(-1, 4),
         np.array(boxes, dtype=np.float64).reshape(-1, 4),
         np.where(sure, 2.0, -2.0),
-        np.array(announced if announced is not None else [True] * len(track_boxes), dtype=np.bool_),
+        np.array(established if established is not None else [True] * len(track_boxes), dtype=np.bool_),
         np.array(track_classes if track_classes is not None else [0] * len(track_boxes), dtype=np.int64),
         np.array(classes if classes is not None else [0] * len(boxes), dtype=np.int64),
     )
@@ -76,7 +76,7 @@ def matched(scene: Scene, settings: np.void, workspace: Workspace | None = None)
     tracks["position"][:track_count] = np.column_stack(
         [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
     )
-    tracks["announced"][:track_count] = scene.announced
+    tracks["established"][:track_count] = scene.established
     tracks["class_row"][:track_count] = scene.track_classes
     boxes = scene.boxes.astype(np.float32)
     boxes.flags.writeable = False
@@ -130,12 +130,12 @@ def reference(scene: Scene, settings: np.void) -> list[int]:
     high = scene.measurements >= settings["high"]
     everything = np.full(len(scene.boxes), True)
     for rows, columns, gate in (
-        (high, scene.announced, settings["gate_high"]),
-        (~high, scene.announced, settings["gate_low"]),
-        (everything, ~scene.announced, settings["gate_candidate"]),
+        (high, scene.established, settings["gate_high"]),
+        (~high, scene.established, settings["gate_low"]),
+        (everything, ~scene.established, settings["gate_candidate"]),
     ):
         free_rows = np.flatnonzero(rows & (taken == ALONE))
-        free_columns = np.flatnonzero(columns & ~np.isin(np.arange(len(scene.announced)), taken))
+        free_columns = np.flatnonzero(columns & ~np.isin(np.arange(len(scene.established)), taken))
         weights = np.maximum(overlaps[np.ix_(free_rows, free_columns)] - gate, 0.0)
         for row, column in zip(*linear_sum_assignment(weights, maximize=True), strict=True):
             if weights[row, column] > 0:
@@ -162,7 +162,7 @@ def test_crowds_are_matched_as_by_the_stages_written_with_full_matrices(seed: in
 
 def test_more_overlapping_pairs_than_the_buffer_holds_are_matched_all_the_same() -> None:
     people = crowd(1, 110, 110, 30)
-    people.announced[:] = True
+    people.established[:] = True
     people.measurements[:] = 2.0
     settings = tracker(gate_high=0.0, class_aware=0)
     workspace = Workspace()
@@ -199,19 +199,19 @@ def test_a_low_detection_keeps_a_track_alive_that_no_confident_one_took() -> Non
 
 def test_candidates_get_what_established_tracks_leave_whatever_its_score() -> None:
     box = (0.0, 0.0, 10.0, 10.0)
-    assert matched(scene([box, box], [box], announced=[False, True]), tracker()) == [1]
+    assert matched(scene([box, box], [box], established=[False, True]), tracker()) == [1]
     for sure in (True, False):
-        assert matched(scene([box, box], [box, box], announced=[False, True], high=[True, sure]), tracker()) in (
+        assert matched(scene([box, box], [box, box], established=[False, True], high=[True, sure]), tracker()) in (
             [1, 0],
             [0, 1],
         )
 
 
 @pytest.mark.parametrize(
-    ("stage", "announced", "high"), [("high", True, True), ("low", True, False), ("candidate", False, True)]
+    ("stage", "established", "high"), [("high", True, True), ("low", True, False), ("candidate", False, True)]
 )
-def test_each_stage_has_a_gate_of_its_own(stage: str, announced: bool, high: bool) -> None:  # noqa: FBT001 - a table
-    people = scene([(0, 0, 10, 10)], [(0, 0, 10, 5)], announced=[announced], high=[high])  # IoU 0.5
+def test_each_stage_has_a_gate_of_its_own(stage: str, *, established: bool, high: bool) -> None:
+    people = scene([(0, 0, 10, 10)], [(0, 0, 10, 5)], established=[established], high=[high])  # IoU 0.5
     others = {f"gate_{name}": 0.0 for name in ("high", "low", "candidate")}
     closed = {f"gate_{name}": 0.9 for name in ("high", "low", "candidate")}
     assert matched(people, tracker(**{**others, f"gate_{stage}": 0.6})) == [ALONE]

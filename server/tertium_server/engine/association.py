@@ -4,7 +4,7 @@ Three stages, each an exact assignment on IoU within a gate:
 
 1. confident detections with established tracks;
 2. the low band with the established tracks still free: it keeps tracks alive (Zhang et al. 2022, ByteTrack);
-3. whatever is left with candidates, tracks that have never left NO.
+3. whatever is left with candidates, tracks that were never likely yet.
 
 What is still free afterwards starts candidates of its own, low scores too: they stay MAYBE or NO until the evidence is there.
 """
@@ -160,11 +160,11 @@ def _free_detections(count, least, below, floats, integers):
 
 
 @kernel
-def _free_tracks(tracks, count, announced, integers):
+def _free_tracks(tracks, count, established, integers):
     """Lists unmatched tracks, established or candidates, as the stage's columns; returns how many."""
     listed = 0
     for slot in range(count):
-        if integers[MATCHED_DETECTION, slot] < 0 and tracks[slot].announced == announced:
+        if integers[MATCHED_DETECTION, slot] < 0 and tracks[slot].established == established:
             integers[_COLUMNS, listed] = slot
             listed += 1
     return listed

@@ -104,7 +104,8 @@ TRACK = np.dtype(
         ("unseen_in_a_row", np.uint32),  # frames without a detection, hidden or not
         ("class_row", np.int32),
         ("verdict", np.uint8),
-        ("announced", np.uint8),
+        ("announced", np.uint8),  # its verdict has left NO
+        ("established", np.uint8),  # its probability has reached the tracker's mark
         ("closing", np.uint8),  # EventReason of its end, 0 while it lives
     ],
     align=True,
@@ -162,6 +163,7 @@ TRACKER = np.dtype(
         ("noise_position", np.float64),
         ("noise_cross", np.float64),
         ("noise_velocity", np.float64),
+        ("established", np.float64),  # probability from which a track is matched first and coasts long
         ("high", np.float64),  # log-odds from which a detection counts as confident
         ("gate_high", np.float64),
         ("gate_low", np.float64),

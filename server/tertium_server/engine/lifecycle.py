@@ -49,6 +49,7 @@ def give_birth(track, track_id, class_row, index, time, boxes, detection, tracke
     track.unseen_in_a_row = 0
     track.verdict = _NO
     track.announced = 0
+    track.established = 0
     track.closing = 0
 
 
@@ -66,7 +67,7 @@ def should_be_visible(tracks, slot, count, tracker, floats, integers):
         height = min(bottom, tracker.frame_height) - max(top, 0.0)
         if max(width, 0.0) * max(height, 0.0) < tracker.inside * area:
             return False
-    if tracks[slot].announced == 0:
+    if tracks[slot].established == 0:
         return True
     for other in range(count):
         if integers[_MATCHED_DETECTION, other] < 0 or floats[_TRACK_BOTTOM, other] <= bottom:
@@ -89,7 +90,7 @@ def reason_to_end(track, tracker, time):
         centre_x, centre_y = track.position[0], track.position[1]
         if not (0.0 <= centre_x <= tracker.frame_width and 0.0 <= centre_y <= tracker.frame_height):
             return _LEFT
-    limit = tracker.coast if track.announced else tracker.candidate_coast
+    limit = tracker.coast if track.established else tracker.candidate_coast
     if (time - track.last_seen) * _NANOSECONDS > limit:
         return _LOST
     return 0

@@ -148,7 +148,7 @@ def _advance(
         streams, trackers, judges, tracks, frames, first, count, index, time, seconds, counting,
         outputs.events, progress, scratch, closed,
     )  # fmt: skip
-    _judge_tracks(stream, judges, tracks, index, time, outputs.events, progress)
+    _judge_tracks(stream, tracker, judges, tracks, index, time, outputs.events, progress)
     _decide(stream, tracker, judges, tracks, count, index, counting, outputs, scratch, progress, tally)
     _close(stream, judges, tracks, index, counting, outputs.events, progress, closed)
     _coast(stream, tracker, tracks, outputs, progress)
@@ -288,11 +288,14 @@ def _free_slot(streams, trackers, judges, tracks, index, counting, events, progr
 
 
 @kernel
-def _judge_tracks(stream, judges, tracks, index, time, events, progress):
+def _judge_tracks(stream, tracker, judges, tracks, index, time, events, progress):
     for slot in range(stream.tracks):
         track = tracks[slot]
         judge = judges[track.class_row]
         track.probability = readout.sigmoid(readout.track_log_odds(track, judge))
+        # Not by a threshold of the policy: those judge, and must not change what is tracked.
+        if track.probability >= tracker.established:
+            track.established = 1
         before = track.verdict
         track.verdict = verdict.judge_track(track, judge, time)
         if track.verdict != before:

@@ -65,6 +65,7 @@ def _fill_tracker(record: np.void, policy: Policy, settings: StreamSettings) -> 
         "noise_position": unit[0, 0],
         "noise_cross": unit[0, 1],
         "noise_velocity": unit[1, 1],
+        "established": association.established,
         "high": _log_odds(association.high),
         "gate_high": association.gate_high,
         "gate_low": association.gate_low,

@@ -148,6 +148,8 @@ class Motion(_Value):
 class Association(_Value):
     """Which detections may belong to which tracks."""
 
+    established: Probability
+    """Track probability from which a track is established: matched before candidates, and kept longer without detections."""
     high: Probability
     """Calibrated score from which a detection is confident: matched first."""
     gate_high: Probability
