@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Generator, Iterable, Iterator
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Self, TypeVar, Unpack, cast
 from weakref import WeakSet
 
 import grpc
@@ -27,6 +27,11 @@ from tertium_client.values import Answer
 
 _Decide = grpc.aio.StreamStreamMultiCallable[bytes, decision_service_pb2.DecideResponse]
 _Call = grpc.aio.StreamStreamCall[bytes, decision_service_pb2.DecideResponse]
+_T = TypeVar("_T")
+_WRITE_FAILED = "Internal error from Core"
+"""What grpc.aio says of a call of which a write failed."""
+_STATUS_WITHIN = 1.0
+"""Seconds to wait for the server's status when a write has failed: the core knows it already, as a rule."""
 _DecideBatch = grpc.aio.UnaryUnaryMultiCallable[bytes, decision_service_pb2.DecideBatchResponse]
 
 
@@ -352,14 +357,19 @@ class AsyncStream(StreamFacts):
         """One call, from its beginning to its end."""
         opening = self._session.connect(time.monotonic())
         call = self._decide(metadata=self._metadata)
+        server_status = _server_status(call)
         sending = asyncio.create_task(self._send_all(opening, call))
         # A defect in sending would else be noticed by nobody: the server waits for frames, and we for its answers.
         sending.add_done_callback(lambda done: call.cancel() if not done.cancelled() and done.exception() else None)
         try:
-            while isinstance(response := await call.read(), decision_service_pb2.DecideResponse):
+            # Iterated, not read(): that stops at a failed write, though responses, and behind them the server's status, are still to come.
+            async for response in call:
                 self._receive(response)
         except grpc.aio.AioRpcError as error:
-            return status_of(error)
+            status = status_of(error)
+            if status.message == _WRITE_FAILED:
+                await asyncio.wait([server_status], timeout=_STATUS_WITHIN)
+            return server_status.result() if server_status.done() else status
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
@@ -404,6 +414,32 @@ class AsyncStream(StreamFacts):
         self._to_send.ring()
         self._to_read.ring()
         self._room.ring()
+
+
+def _server_status(call: _Call) -> asyncio.Future[Status]:
+    """The status with which the server ended the call, as soon as there is one.
+
+    Where a write fails because the server ended the call, grpc.aio puts a status of its own over the server's (grpc/grpc#36066), and a stream
+    that was taken over or refused would look like one that broke. It calls back at each status, though, so the server's can be told from it.
+    """
+    found: asyncio.Future[Status] = asyncio.get_running_loop().create_future()
+
+    def note(_: object) -> None:
+        status = Status.of(_result(call.code()), _result(call.details()), tuple(_result(call.trailing_metadata())))
+        if not found.done() and status.message != _WRITE_FAILED:
+            found.set_result(status)
+
+    call.add_done_callback(note)
+    return found
+
+
+def _result(coroutine: Coroutine[Any, Any, _T]) -> _T:
+    """What a coroutine returns that does not have to wait: a call that is over knows its status."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return cast("_T", stop.value)
+    raise RuntimeError("a call that is over has no status")
 
 
 class _Bell:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Unpack
 
+from google.protobuf.message import DecodeError
+
 from tertium.v1 import decision_service_pb2, stream_pb2
 from tertium_client import _decode
 from tertium_client._encode import EncodedFrame, Frame, FrameEncoder, frames_message, same_form
@@ -49,7 +51,7 @@ class BatchState:
         """
         try:
             message = stream_pb2.Open.FromString(data)
-        except ValueError as error:  # protobuf's DecodeError is one
+        except DecodeError as error:
             raise InvalidSettingsError("state", f"no state of a batch: {error}") from error
         last = message.last_answered_frame if message.HasField("last_answered_frame") else None
         return cls(StreamSettings.of_message(message), message.epoch, message.checkpoint, last)

@@ -122,11 +122,13 @@ def _array(name: str, values: Collection[float], kind: type[np.generic], rows: i
 def _distribute(
     messages: Iterable[decisions_pb2.TrackEvent], frames: Sequence[int]
 ) -> dict[int | None, list[TrackEvent]]:
-    """Events by the frame that brought them about: their own, or, where that was answered before, the first after it; None: later than all."""
+    """Events by the frame that brought them about: their own, or, where that was answered before, the first after it. None: the end did."""
     out: dict[int | None, list[TrackEvent]] = defaultdict(list)
     for message in messages:
-        position = bisect_left(frames, message.frame_index)
-        out[frames[position] if position < len(frames) else None].append(_event(message))
+        event = _event(message)
+        position = bisect_left(frames, event.frame_index)
+        belongs = position < len(frames) and event.reason is not EventReason.STREAM_ENDED
+        out[frames[position] if belongs else None].append(event)
     return out
 
 

@@ -78,11 +78,9 @@ class EncodedFrame:
     track_ids: bytes | None
 
     @property
-    def form(self) -> tuple[bool, bool, bool, bool] | None:
-        """Which arrays it has: frames with detections share a message only where these agree. None: it fits any message."""
-        if not self.count and self.time is None:
-            return None
-        return self.time is None, self.scores is None, self.class_ids is None, self.track_ids is None
+    def form(self) -> tuple[bool, bool, bool] | None:
+        """Which arrays it has: frames share a message only where these agree. None: without detections, it fits any message."""
+        return (self.scores is None, self.class_ids is None, self.track_ids is None) if self.count else None
 
 
 class FrameEncoder:

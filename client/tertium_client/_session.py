@@ -188,7 +188,7 @@ class Session:
         ):
             return
         raise NobodyReadsError(
-            f"{self._unread} answers of stream {self.settings.stream_id!r} were not read, so no more frames are sent. Read them between sends "
+            f"the answers to {self.unread} frames of stream {self.settings.stream_id!r} were not read, so no more are sent. Read between sends "
             "(for answer in stream.ready()), in another thread or task (for answer in stream), or use stream.decide(frames), which does both"
         )
 

@@ -1,18 +1,20 @@
 """Everything this package raises on purpose.
 
-TertiumError
-├── UsageError                 the program that calls has to be changed
-│   ├── InvalidFrameError      a frame that no server would take (also a ValueError)
-│   ├── InvalidSettingsError   a setting that no server would take (also a ValueError)
-│   ├── NobodyReadsError       answers pile up and nobody iterates over them
-│   └── StreamClosedError      the stream was finished or closed before
-├── RefusedError               the server refused the call: fields at fault in .violations
-│   └── DeniedError            credentials are missing or do not suffice
-├── OverloadedError            the server has no room: come back after .retry_after seconds
-├── SupersededError            another call with the same stream_id took over
-├── DisconnectedError          no connection, and patience (Reconnect) ran out
-├── ServerError                the server failed in a way that repeating does not mend
-└── ProtocolError              the server's answers break the contract: client and server do not fit
+    TertiumError
+    ├── UsageError                 the program that calls has to be changed
+    │   ├── InvalidFrameError      a frame that no server would take (also a ValueError)
+    │   ├── InvalidSettingsError   a setting that no server would take (also a ValueError)
+    │   ├── NobodyReadsError       answers pile up and nobody iterates over them
+    │   └── StreamClosedError      the stream was finished or closed before
+    ├── RefusedError               the server refused the call: fields at fault in .violations
+    │   └── DeniedError            credentials are missing or do not suffice
+    ├── OverloadedError            the server has no room: come back after .retry_after seconds
+    ├── SupersededError            another call with the same stream_id took over
+    ├── DisconnectedError          no connection, and patience (Reconnect) ran out
+    ├── ServerError                the server failed in a way that repeating does not mend
+    └── ProtocolError              the server's answers break the contract: client and server do not fit
+
+A stream raises what ended it after all answers that came before.
 """
 
 from __future__ import annotations

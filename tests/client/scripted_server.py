@@ -3,17 +3,16 @@ lost, repeated or swapped on the way shows in everything after it. It breaks whe
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import struct
-import threading
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import grpc
-import grpc.aio
 import numpy as np
 
 from tertium.v1 import decision_service_pb2, decision_service_pb2_grpc, decisions_pb2, frames_pb2, stream_pb2
@@ -24,7 +23,8 @@ REFUSED_LEFT_EDGE = 666.0
 
 Request = decision_service_pb2.DecideRequest
 Response = decision_service_pb2.DecideResponse
-Context = grpc.aio.ServicerContext[Any, Any]
+BatchRequest = decision_service_pb2.DecideBatchRequest
+BatchResponse = decision_service_pb2.DecideBatchResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,9 @@ class HashEngine:
         decided.verdicts.extend(draw.integers(1, 4, count).tolist())
         decided.policy_version = POLICY
         if self.taken % 7 == 0:
-            event = out.events.add(type=decisions_pb2.TrackEvent.TYPE_STARTED, track_id=self.taken, frame_index=index, first_frame=index)
+            event = out.events.add(
+                type=decisions_pb2.TrackEvent.TYPE_STARTED, track_id=self.taken, frame_index=index, first_frame=index
+            )
             event.why.hits = self.taken
         if self.taken % 5 == 0:
             out.notices.add(code=decisions_pb2.Notice.CODE_RESET_GAP, frame_index=index, message="a gap")
@@ -135,61 +137,61 @@ class ScriptedService(decision_service_pb2_grpc.DecisionServiceServicer):
     def __init__(self, script: Script) -> None:
         self.script = script
 
-    async def Decide(self, request_iterator: Any, context: Context) -> None:  # type: ignore[override]  # noqa: N802, ARG002  # the reader/writer form, named by gRPC
+    def Decide(self, request_iterator: Iterator[Request], context: grpc.ServicerContext) -> Iterator[Response]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]  # noqa: N802  # named by gRPC, whose stubs know asyncio only
         script = self.script
         cut = script.cuts.pop(0) if script.cuts else None
-        sent = 0
-        request = await context.read()
-        assert isinstance(request, Request)
-        opening = request.open
+        opening = next(request_iterator).open
         script.opens.append(opening)
-        script.metadata.append(dict(context.invocation_metadata() or ()))  # type: ignore[arg-type]  # pairs, though typed otherwise
+        script.metadata.append(dict(context.invocation_metadata()))
         engine = HashEngine.restore(opening.checkpoint)
-        after = opening.last_answered_frame if opening.HasField("last_answered_frame") and not script.repeat_answers else -1
-        interval = script.checkpoint_interval or opening.checkpoint_interval
-        since = engine.taken
-        response = Response(
-            opened=stream_pb2.Opened(
-                epoch=opening.epoch or 77,
-                policy_version=POLICY,
-                first_frame=engine.last + 1,
-                max_frames_per_message=script.most_frames,
-                max_detections_per_frame=script.most_detections,
-            ),
-            checkpoint=engine.checkpoint(),
-        )
-        while True:
+        for sent, response in enumerate(self._responses(opening, engine, request_iterator, context)):
             if cut is not None and sent == cut.after:
-                await self._break(cut, engine, context)
-            await context.write(response)
-            sent += 1
-            if cut is not None and sent == cut.after and not cut.loses_one:
-                await self._break(cut, engine, context)
-            request = await context.read()
-            if not isinstance(request, Request):
-                break
+                self._break(cut, context)
+            yield response
+            if cut is not None and sent + 1 == cut.after and not cut.loses_one:
+                if cut.draining:
+                    notice = decisions_pb2.Notice(code=decisions_pb2.Notice.CODE_DRAINING, message="draining")
+                    yield Response(notices=[notice], checkpoint=engine.checkpoint())
+                self._break(cut, context)
+        if cut is not None:
+            self._break(cut, context)
+
+    def _responses(
+        self, opening: stream_pb2.Open, engine: HashEngine, requests: Iterator[Request], context: grpc.ServicerContext
+    ) -> Iterator[Response]:
+        script = self.script
+        after = (
+            opening.last_answered_frame if opening.HasField("last_answered_frame") and not script.repeat_answers else -1
+        )
+        opened = stream_pb2.Opened(
+            epoch=opening.epoch or 77,
+            policy_version=POLICY,
+            first_frame=engine.last + 1,
+            max_frames_per_message=script.most_frames,
+            max_detections_per_frame=script.most_detections,
+        )
+        yield Response(opened=opened, checkpoint=engine.checkpoint())
+        since = engine.taken
+        for request in requests:
             script.messages.append(len(request.frames.frame_indices))
-            if script.silent:
-                await asyncio.sleep(3600)
+            while script.silent and context.is_active():
+                time.sleep(0.005)
             response = engine.advance_all(request.frames, after)
-            if engine.taken - since >= interval:
+            if engine.taken - since >= (script.checkpoint_interval or opening.checkpoint_interval):
                 response.checkpoint.CopyFrom(engine.checkpoint())
                 since = engine.taken
-        await context.write(engine.finish())
-        if cut is not None:
-            await self._break(cut, engine, context)
+            yield response
+        yield engine.finish()
 
-    async def _break(self, cut: Cut, engine: HashEngine, context: Context) -> None:
-        if cut.draining:
-            notice = decisions_pb2.Notice(code=decisions_pb2.Notice.CODE_DRAINING, message="draining")
-            await context.write(Response(notices=[notice], checkpoint=engine.checkpoint()))
-        await context.abort(cut.code, f"cut after {cut.after}", cut.trailers)
+    def _break(self, cut: Cut, context: grpc.ServicerContext) -> NoReturn:
+        context.set_trailing_metadata(cut.trailers)
+        context.abort(cut.code, f"cut after {cut.after}")
+        raise AssertionError("abort raises")
 
-    async def DecideBatch(self, request: decision_service_pb2.DecideBatchRequest, context: Context) -> decision_service_pb2.DecideBatchResponse:  # type: ignore[override]  # noqa: N802  # a coroutine, named by gRPC
+    def DecideBatch(self, request: BatchRequest, context: grpc.ServicerContext) -> BatchResponse:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]  # noqa: N802  # as above
         self.script.batches += 1
         if self.script.cuts:
-            cut = self.script.cuts.pop(0)
-            await context.abort(cut.code, "cut", cut.trailers)
+            self._break(self.script.cuts.pop(0), context)
         engine = HashEngine.restore(request.open.checkpoint)
         answer = engine.advance_all(request.frames, -1)
         if request.end_of_stream:
@@ -197,47 +199,31 @@ class ScriptedService(decision_service_pb2_grpc.DecisionServiceServicer):
         else:
             answer.checkpoint.CopyFrom(engine.checkpoint())
         answer.opened.epoch = request.open.epoch or 77
-        return decision_service_pb2.DecideBatchResponse.FromString(_as_batch(answer))
-
-
-def _as_batch(answer: decision_service_pb2.DecideResponse) -> bytes:
-    """Fields 1 to 5 of both responses are the same."""
-    return answer.SerializeToString()
+        # Fields 1 to 5 of both responses are the same.
+        return BatchResponse.FromString(answer.SerializeToString())
 
 
 class ScriptedServer:
-    """The service on a port of its own, in a thread with an event loop of its own, so that synchronous tests can wait for it."""
+    """The service on a port of the loopback. It runs on threads: grpc.aio serves one event loop a process, and that is the client's."""
 
     def __init__(self, script: Script, port: int = 0) -> None:
         self.script = script
-        self.port = port
-        self._loop = asyncio.new_event_loop()
-        self._stop = asyncio.Event()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),))
-
-    async def _serve(self) -> None:
-        server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-        decision_service_pb2_grpc.add_DecisionServiceServicer_to_server(ScriptedService(self.script), server)
-        self.port = server.add_insecure_port(f"127.0.0.1:{self.port}")
-        await server.start()
-        self._ready.set()
-        await self._stop.wait()
-        await server.stop(0)
+        self._server = grpc.server(ThreadPoolExecutor(32), options=[("grpc.so_reuseport", 0)])
+        decision_service_pb2_grpc.add_DecisionServiceServicer_to_server(ScriptedService(script), self._server)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # as above
+        self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
 
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
-        self._thread.start()
-        assert self._ready.wait(20)
+        self._server.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-        self._loop.close()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.stop(0).wait()
 
 
 def script(cuts: Iterable[Cut] = (), **changes: Any) -> Script:
