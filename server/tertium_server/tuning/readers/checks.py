@@ -63,14 +63,22 @@ def check_frames(frames: NDArray[np.int64], first: int, length: int | None, loca
     require(frames <= last, locate, name, lambda index: (f"is {frames[index]}, after the last frame {last}", remedy))
 
 
-def boxes_from_corners(
-    corners: NDArray[np.float64], locate: Locate, names: tuple[str, str, str, str]
-) -> NDArray[np.float32]:
-    """(N, 4) boxes as the engine takes them, from the file's x1, y1, x2, y2. `names`: the columns that settle these."""
+def check_corners(corners: NDArray[np.float64], locate: Locate, names: tuple[str, str, str, str]) -> None:
+    """Every box, given by its corners (N, 4), is finite, has a size and lies where pixels are.
+
+    `names`: the columns that settle x1, y1, x2, y2.
+    """
     for position, name in enumerate(names):
         _check_edge(corners[:, position], locate, name)
     _check_size(corners[:, 2] - corners[:, 0], "width", locate, names[2])
     _check_size(corners[:, 3] - corners[:, 1], "height", locate, names[3])
+
+
+def boxes_from_corners(
+    corners: NDArray[np.float64], locate: Locate, names: tuple[str, str, str, str]
+) -> NDArray[np.float32]:
+    """(N, 4) boxes as the engine takes them, from the file's x1, y1, x2, y2. `names`: the columns that settle these."""
+    check_corners(corners, locate, names)
     boxes = corners.astype(np.float32)
     for position in (2, 3):
         require(
@@ -135,3 +143,18 @@ def track_numbers(values: NDArray[np.float64], first: int, locate: Locate, name:
         lambda index: (f"is {ids[index]}", f"track ids of this format start at {first}; -1 means not tracked"),
     )
     return np.maximum(ids, -1)
+
+
+def warn_of_doubled_ids(
+    frames: NDArray[np.int64], track_ids: NDArray[np.int64], locate: Locate, name: str = "id"
+) -> tuple[str, ...]:
+    """A warning where an object (an id that is not negative) has more than one box in a frame."""
+    tracked = np.flatnonzero(track_ids >= 0)
+    order = tracked[np.lexsort((tracked, track_ids[tracked], frames[tracked]))]
+    doubled = order[1:][(np.diff(frames[order]) == 0) & (np.diff(track_ids[order]) == 0)]
+    if not doubled.size:
+        return ()
+    place = locate(int(doubled.min()), name)
+    return (
+        f"{place}: an object has a second box in its frame, in this and {doubled.size - 1} other rows; each counts",
+    )

@@ -1,23 +1,25 @@
-"""What a format is to the rest, and the names of those that exist."""
+"""What a format is to the rest: finding and reading, of detections and of truth."""
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from .sequence import Sequence
+from .truth import Truth
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One recorded sequence that was found and not read yet."""
+    """One recorded sequence, or the truth about one, that was found and not read yet."""
 
     name: str
     """The name the sequence goes by; unique in what one path holds."""
 
     file: Path
-    """The file with its detections."""
+    """The file with its detections or its truth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +36,14 @@ class Options:
     """Frames per second, in place of what the recording says, or does not say."""
 
 
-class DetectionsFormat(Protocol):
-    """A file format of recorded detections. Finding is cheap; reading is by sequence, side by side where wanted."""
+class Format(Protocol):
+    """A file format. Finding is cheap; reading is by sequence, side by side where wanted."""
 
     name: str
     """What --format calls it."""
 
     def find(self, path: Path) -> tuple[Source, ...]:
-        """The sequences at a path, by name.
+        """The sequences of detections at a path, by name.
 
         Raises:
             NothingFoundError: there are none.
@@ -50,6 +52,25 @@ class DetectionsFormat(Protocol):
 
     def read(self, source: Source, options: Options) -> Sequence:
         """The detections of one sequence, checked to the last number.
+
+        Raises:
+            ReadError: a file, row and column that can't be taken, and the remedy.
+        """
+        ...
+
+    def find_truth(self, path: Path) -> tuple[Source, ...]:
+        """The truths at a path, by the names of their sequences.
+
+        Raises:
+            NothingFoundError: there are none.
+        """
+        ...
+
+    def read_truth(self, source: Source, options: Options, sequence: Sequence, named: AbstractSet[str]) -> Truth:
+        """The truth about a sequence, checked to the last number, with class ids of its own.
+
+        `named`: the classes that detections have, in this sequence or another of the set. The length is the
+        sequence's, or more where the truth goes on and the format does not fix the end.
 
         Raises:
             ReadError: a file, row and column that can't be taken, and the remedy.

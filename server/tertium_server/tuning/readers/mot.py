@@ -1,68 +1,68 @@
-"""MOTChallenge: `<sequence>/det/det.txt` with `<sequence>/seqinfo.ini`.
+"""MOTChallenge: `<sequence>/det/det.txt` and `<sequence>/gt/gt.txt` with `<sequence>/seqinfo.ini`.
 
-A row is `frame, id, left, top, width, height, score, …`; frames and ids start at 1, an id of -1 is no id, the score may
-be missing.
+A row of detections is `frame, id, left, top, width, height, score, …`; frames and ids start at 1, an id of -1 is no id,
+the score may be missing. A row of truth is `frame, id, left, top, width, height, evaluate, class, …`, where `evaluate`
+is 1, or 0 for what is to be ignored; it and the class may be missing.
 """
 
 from __future__ import annotations
 
-import configparser
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from .checks import MOST_FRAMES, boxes_from_corners, check_finite, check_frames, track_numbers, whole_numbers
+from .checks import (
+    boxes_from_corners,
+    check_corners,
+    check_finite,
+    check_frames,
+    require,
+    track_numbers,
+    warn_of_doubled_ids,
+    whole_numbers,
+)
 from .errors import NothingFoundError, Place, ReadError
 from .formats import Options, Source
 from .scores import scores_of
+from .seqinfo import NAME, SequenceInfo, seqinfo_beside
 from .sequence import Sequence
-from .table import Column, read_table
+from .table import Column, Table, read_table
+from .truth import Kind, Truth
 
-DETECTIONS = (Path("det/det.txt"), Path("det/det.txt.gz"))
-COLUMNS = tuple(Column(index, name) for index, name in enumerate(("frame", "id", "left", "top", "width", "height")))
+SIDES = ("left", "top", "width", "height")
+COLUMNS = tuple(Column(index, name) for index, name in enumerate(("frame", "id", *SIDES)))
 SCORE = Column(6, "score")
+EVALUATE = Column(6, "evaluate")
+CLASS = Column(7, "class")
 FIRST_FRAME = 1
 FIRST_TRACK = 1
+UNNAMED = (-1, 1)
+"""Classes of truth rows that need no mention: none, and the benchmark's pedestrian, the one that is evaluated."""
 
 
-class MotDetections:
-    """Reads detections in the form of MOTChallenge."""
+class Mot:
+    """Reads detections and truth in the form of MOTChallenge."""
 
     name = "mot"
 
     def find(self, path: Path) -> tuple[Source, ...]:
         """A sequence's folder, a folder of such folders, or a det.txt."""
-        path = path.absolute()
-        if path.is_file():
-            folder = path.parent.parent if path.parent.name == "det" else path.parent
-            return (Source(folder.name, path),)
-        if not path.is_dir():
-            raise NothingFoundError(Place(path), "does not exist", "check the path")
-        alone = _detections_of(path)
-        if alone is not None:
-            return (Source(path.resolve().name, alone),)
-        found = ((folder.name, _detections_of(folder)) for folder in sorted(path.iterdir()) if folder.is_dir())
-        sources = tuple(Source(name, file) for name, file in found if file is not None)
-        if not sources:
-            raise NothingFoundError(
-                Place(path),
-                "holds no det/det.txt, neither itself nor in its folders",
-                "give a sequence's folder, a folder of sequences, or a det.txt",
-            )
-        return sources
+        return _find(path, "det")
+
+    def find_truth(self, path: Path) -> tuple[Source, ...]:
+        """A sequence's folder, a folder of such folders, or a gt.txt."""
+        return _find(path, "gt")
 
     def read(self, source: Source, options: Options) -> Sequence:
         """One det.txt, with what seqinfo.ini says beside it."""
-        table = read_table(source.file, COLUMNS, SCORE, ",")
-        frames = whole_numbers(table.numbers("frame"), table.place, "frame")
-        check_frames(frames, FIRST_FRAME, None, table.place, "frame")
+        table = read_table(source.file, COLUMNS, (SCORE,), ",")
+        frames = _frames(table)
         info = _read_info(source.file, options, int(frames.max(initial=0)))
         check_frames(frames, FIRST_FRAME, info.length, table.place, "frame")
-        xywh = np.stack([table.numbers(name) for name in ("left", "top", "width", "height")], axis=1)
-        for position, name in enumerate(("left", "top", "width", "height")):
-            check_finite(xywh[:, position], table.place, name)
-        corners = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
+        xywh, corners = _boxes(table)
         scores, warnings = scores_of(table, options)
         return Sequence(
             name=source.name,
@@ -72,7 +72,7 @@ class MotDetections:
             length=info.length,
             class_names={0: options.class_name},
             frames=frames,
-            boxes=boxes_from_corners(corners, table.place, ("left", "top", "width", "height")),
+            boxes=boxes_from_corners(corners, table.place, SIDES),
             xywh=xywh,
             scores=scores,
             class_ids=np.zeros(len(table), np.uint32),
@@ -84,9 +84,100 @@ class MotDetections:
             warnings=(*info.warnings, *warnings),
         )
 
+    def read_truth(self, source: Source, options: Options, sequence: Sequence, named: AbstractSet[str]) -> Truth:
+        """One gt.txt. All its rows are of the one class that the detections are of."""
+        del named  # there is one class
+        table = read_table(source.file, COLUMNS, (EVALUATE, CLASS), ",")
+        frames = _frames(table)
+        length = _length_of_truth(source.file, sequence)
+        if length is not None:
+            check_frames(frames, FIRST_FRAME, length, table.place, "frame")
+        _, corners = _boxes(table)
+        check_corners(corners, table.place, SIDES)
+        kinds, warnings = _kinds(table)
+        track_ids = track_numbers(table.numbers("id"), 0, table.place, "id")
+        return Truth(
+            name=sequence.name,
+            first_frame=FIRST_FRAME,
+            length=max(sequence.length, int(frames.max(initial=0))) if length is None else length,
+            class_names={0: options.class_name},
+            frames=frames,
+            boxes=corners,
+            class_ids=np.zeros(len(table), np.uint32),
+            track_ids=track_ids,
+            kinds=kinds,
+            rows=table.rows,
+            source=source.file,
+            warnings=(*warnings, *warn_of_doubled_ids(frames, track_ids, table.place)),
+        )
 
-def _detections_of(folder: Path) -> Path | None:
-    return next((folder / name for name in DETECTIONS if (folder / name).is_file()), None)
+
+def _find(path: Path, part: str) -> tuple[Source, ...]:
+    """The sequences at a path by their `<part>/<part>.txt`."""
+    path = path.absolute()
+    if path.is_file():
+        folder = path.parent.parent if path.parent.name == part else path.parent
+        return (Source(folder.name, path),)
+    if not path.is_dir():
+        raise NothingFoundError(Place(path), "does not exist", "check the path")
+    alone = _file_of(path, part)
+    if alone is not None:
+        return (Source(path.resolve().name, alone),)
+    found = ((folder.name, _file_of(folder, part)) for folder in sorted(path.iterdir()) if folder.is_dir())
+    sources = tuple(Source(name, file) for name, file in found if file is not None)
+    if not sources:
+        raise NothingFoundError(
+            Place(path),
+            f"holds no {part}/{part}.txt, neither itself nor in its folders",
+            f"give a sequence's folder, a folder of sequences, or a {part}.txt",
+        )
+    return sources
+
+
+def _file_of(folder: Path, part: str) -> Path | None:
+    candidates = (folder / part / f"{part}.txt", folder / part / f"{part}.txt.gz")
+    return next((file for file in candidates if file.is_file()), None)
+
+
+def _frames(table: Table) -> NDArray[np.int64]:
+    frames = whole_numbers(table.numbers("frame"), table.place, "frame")
+    check_frames(frames, FIRST_FRAME, None, table.place, "frame")
+    return frames
+
+
+def _boxes(table: Table) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(N, 4) left, top, width, height, and (N, 4) x1, y1, x2, y2."""
+    xywh = np.stack([table.numbers(name) for name in SIDES], axis=1)
+    for position, name in enumerate(SIDES):
+        check_finite(xywh[:, position], table.place, name)
+    return xywh, np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
+
+
+def _kinds(table: Table) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """(M,) what each row of truth is for, and what there is to say about that."""
+    if "evaluate" not in table.columns:
+        warning = f"{table.file}: has no column 7 (evaluate); every row counts as an object to find"
+        return np.full(len(table), Kind.EVALUATE, np.uint8), (warning,) if len(table) else ()
+    evaluate = table.numbers("evaluate")
+    require(
+        (evaluate == 0) | (evaluate == 1),
+        table.place,
+        "evaluate",
+        lambda index: (f"is {evaluate[index]:g}", "write 1 for an object to find, 0 for one to ignore"),
+    )
+    kinds = np.where(evaluate == 1, Kind.EVALUATE, Kind.IGNORE).astype(np.uint8)
+    return kinds, _warn_of_classes(table, evaluate == 1)
+
+
+def _warn_of_classes(table: Table, evaluated: NDArray[np.bool_]) -> tuple[str, ...]:
+    if "class" not in table.columns:
+        return ()
+    classes = whole_numbers(table.numbers("class"), table.place, "class")
+    others = np.unique(classes[evaluated & ~np.isin(classes, UNNAMED)]).tolist()
+    if not others:
+        return ()
+    named = ", ".join(map(str, others))
+    return (f"{table.file}: rows of column 8 (class) {named} are evaluated, as objects of the one class there is",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,64 +189,30 @@ class _Info:
 
 
 def _read_info(detections: Path, options: Options, last_frame: int) -> _Info:
-    """seqinfo.ini of a det.txt: beside it, or beside its folder. Without one, fps has to be given."""
-    candidates = (detections.parent / "seqinfo.ini", detections.parent.parent / "seqinfo.ini")
-    file = next((candidate for candidate in candidates if candidate.is_file()), None)
+    """What seqinfo.ini says of a det.txt. Without one, fps has to be given."""
+    file = seqinfo_beside(detections)
     if file is None:
         if options.fps is None:
+            folder = detections.parent.parent if detections.parent.name == "det" else detections.parent
             raise ReadError(
-                Place(candidates[-1] if detections.parent.name == "det" else candidates[0]),
+                Place(folder / NAME),
                 "is missing",
                 "write one with [Sequence], frameRate= and seqLength=, or give --fps",
             )
         warning = f"{detections}: no seqinfo.ini; the sequence is taken to end with its last row, at frame {last_frame}"
         return _Info(options.fps, last_frame, (0, 0), (warning,))
-    keys = _Keys.read(file)
-    fps = keys.number("frameRate", 0.001, 1000) if options.fps is None else options.fps
-    return _Info(fps, keys.whole("seqLength", 1, MOST_FRAMES), (keys.size("imWidth"), keys.size("imHeight")))
+    info = SequenceInfo.read(file)
+    return _Info(info.fps if options.fps is None else options.fps, info.length, info.frame_size)
 
 
-@dataclass(frozen=True, slots=True)
-class _Keys:
-    """The [Sequence] section of a seqinfo.ini."""
-
-    file: Path
-    section: configparser.SectionProxy
-
-    @classmethod
-    def read(cls, file: Path) -> _Keys:
-        parser = configparser.ConfigParser(interpolation=None)
-        try:
-            parser.read_string(file.read_text("utf-8-sig"))
-            return cls(file, parser["Sequence"])
-        except OSError as error:
-            reason = error.strerror or error
-            raise ReadError(Place(file), f"can't be read ({reason})", "check its permissions") from error
-        except KeyError as error:
-            raise ReadError(Place(file), "has no section [Sequence]", "write it as the first line") from error
-        except (configparser.Error, UnicodeDecodeError) as error:
-            problem = f"is no ini file ({str(error).splitlines()[0]})"
-            raise ReadError(Place(file), problem, "write [Sequence], then a key=value a line") from error
-
-    def number(self, key: str, least: float, most: float) -> float:
-        place = Place(self.file, column=f"key {key}")
-        text = self.section.get(key, "").strip()
-        if not text:
-            raise ReadError(place, "is missing", f"write {key}=, from {least:g} to {most:,}")
-        try:
-            value = float(text)
-        except ValueError as error:
-            raise ReadError(place, f"is {text!r}, which is no number", "write a number") from error
-        if not least <= value <= most:
-            raise ReadError(place, f"is {text}", f"it lies from {least:g} to {most:,}")
-        return value
-
-    def whole(self, key: str, least: int, most: int) -> int:
-        value = self.number(key, least, most)
-        if not value.is_integer():
-            raise ReadError(Place(self.file, column=f"key {key}"), f"is {value:g}", "write a whole number")
-        return int(value)
-
-    def size(self, key: str) -> int:
-        """A width or height; 0, unknown, where the key is absent or has no value."""
-        return self.whole(key, 0, 65_536) if self.section.get(key, "").strip() else 0
+def _length_of_truth(truth: Path, sequence: Sequence) -> int | None:
+    """The number of frames that a seqinfo.ini fixes: the detections' or the truth's own. None: neither has one."""
+    fixed = seqinfo_beside(sequence.source) is not None
+    file = seqinfo_beside(truth)
+    if file is None:
+        return sequence.length if fixed else None
+    info = SequenceInfo.read(file)
+    if sequence.length > info.length or (fixed and sequence.length < info.length):
+        problem = f"is {info.length}, and the sequence of detections has {sequence.length} frames"
+        raise ReadError(info.place("seqLength"), problem, f"correct it, or {sequence.source}")
+    return info.length

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +62,13 @@ class Table:
         return Place(self.file, int(self.rows[index]), str(self.columns[name]))
 
 
-def read_table(file: Path, columns: Sequence[Column], optional: Column, delimiter: str | None) -> Table:
+def read_table(
+    file: Path, columns: Sequence[Column], optional: Sequence[Column] = (), delimiter: str | None = None
+) -> Table:
     """The wanted columns of a text file whose rows are split at `delimiter` (None: blanks).
 
-    `optional` is taken where the first row has it; then all rows must. Blank lines are passed over, all else is a row.
+    Each of `optional` is taken where the first row has it; then all rows must. Blank lines are passed over, all else is
+    a row.
 
     Raises:
         ReadError: the file can't be read, or a row does not hold what it must.
@@ -73,12 +76,23 @@ def read_table(file: Path, columns: Sequence[Column], optional: Column, delimite
     lines = _read_lines(file)
     numbers = [number for number, line in enumerate(lines, 1) if line and not line.isspace()]
     kept = [lines[number - 1] for number in numbers]
-    if kept and _has(kept[0], optional, delimiter):
-        columns = [*columns, optional]
-    else:
-        _check_absent(file, numbers, kept, optional, delimiter)
+    taken = list(columns)
+    for column in optional:
+        if kept and _has(kept[0], column, delimiter):
+            taken.append(column)
+        else:
+            _check_absent(file, numbers, kept, column, delimiter)
     rows = np.array(numbers, np.int64)
-    return Table(file, {column.name: column for column in columns}, _parse(file, kept, rows, columns, delimiter), rows)
+    try:
+        values = _parse(kept, taken, delimiter)
+    except ValueError as error:
+        for row, line in zip(numbers, kept, strict=True):
+            _explain(Place(file, row), _cells(line, delimiter), taken, optional)
+        raise ReadError(Place(file), f"can't be read as a table ({error})", "write a detection a row") from error
+    for column in taken:
+        if column.text:
+            _check_text(file, rows, values[column.name], column)
+    return Table(file, {column.name: column for column in taken}, values, rows)
 
 
 def _read_lines(file: Path) -> list[str]:
@@ -113,39 +127,29 @@ def _check_absent(file: Path, numbers: list[int], lines: list[str], column: Colu
             raise ReadError(Place(file, number, str(column)), problem, "give all rows the column, or none")
 
 
-def _parse(
-    file: Path, lines: list[str], rows: NDArray[np.int64], columns: Sequence[Column], delimiter: str | None
-) -> NDArray[Any]:
+def _parse(lines: list[str], columns: Sequence[Column], delimiter: str | None) -> NDArray[Any]:
     kind = np.dtype([(column.name, f"U{TEXT_LENGTH + 1}" if column.text else "f8") for column in columns])
     if not lines:
         return np.empty(0, kind)
     wanted = [column.index for column in columns]
-    try:
-        # Comments, quotes and the like are off: a row that is no row of numbers is an error, not a remark.
-        parsed: NDArray[Any] = np.loadtxt(lines, kind, comments=None, delimiter=delimiter, usecols=wanted, ndmin=1)
-    except ValueError as error:
-        for row, line in zip(rows.tolist(), lines, strict=True):
-            _explain(file, row, _cells(line, delimiter), columns)
-        raise ReadError(Place(file), f"can't be read as a table ({error})", "write a detection a row") from error
-    for column in columns:
-        if column.text:
-            _check_text(file, rows, parsed[column.name], column)
+    # Comments, quotes and the like are off: a row that is no row of numbers is an error, not a remark.
+    parsed: NDArray[Any] = np.loadtxt(lines, kind, comments=None, delimiter=delimiter, usecols=wanted, ndmin=1)
     return parsed
 
 
-def _explain(file: Path, row: int, cells: list[str], columns: Sequence[Column]) -> None:
+def _explain(place: Place, cells: list[str], columns: Sequence[Column], optional: Sequence[Column]) -> None:
     """Raises what is wrong with a row, if anything is."""
     least = max(column.index for column in columns) + 1
     if len(cells) < least:
         missing = next(column for column in columns if column.index >= len(cells))
         problem = f"is missing: the row has {len(cells)} of the {least} columns it needs"
-        remedy = "give all rows the column, or none" if missing.name == "score" else "write the row in full"
-        raise ReadError(Place(file, row, str(missing)), problem, remedy)
+        remedy = "give all rows the column, or none" if missing in optional else "write the row in full"
+        raise ReadError(replace(place, column=str(missing)), problem, remedy)
     for column in columns:
         cell = cells[column.index]
         if not column.text and not _is_number(cell):
             problem = f"has {cell[:40]!r} where a number belongs" if cell else "is empty where a number belongs"
-            raise ReadError(Place(file, row, str(column)), problem, "write a decimal number with a point")
+            raise ReadError(replace(place, column=str(column)), problem, "write a decimal number with a point")
 
 
 def _is_number(cell: str) -> bool:

@@ -1,0 +1,129 @@
+"""Detections and truth from their paths: paired by name, with frames and class ids in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from .errors import NothingFoundError, Place, ReadError, UnreadableError
+from .formats import Format, Options, Source
+from .reading import FORMATS, choose, listed, renumbered, with_classes
+from .sequence import Sequence
+from .truth import ALL_CLASSES, Labelled, Truth
+
+Pair = tuple[Source, Source]
+"""Where the detections of a sequence are, and the truth about them."""
+
+Failed = Callable[[str, ReadError], None]
+"""Told of a sequence that can't be read, by name, and why."""
+
+
+def read_labelled(
+    detections: Path,
+    truth: Path,
+    format_name: str,
+    options: Options | None = None,
+    pattern: str = "*",
+    *,
+    failed: Failed | None = None,
+) -> tuple[Labelled, ...]:
+    """All sequences whose names match the pattern, each with its truth, by name. Both paths may be the same folder.
+
+    With `failed`, it is told of each sequence that can't be read, and the others are given; all go by the same classes.
+
+    Raises:
+        NothingFoundError: there are none, or one has detections and no truth, or truth and no detections.
+        UnreadableError: some can't be read, and there is no `failed`; or none can.
+    """
+    reader = FORMATS[format_name]
+    options = options or Options()
+    failures: list[tuple[str, ReadError]] = []
+    pairs = find_pairs(detections, truth, format_name, pattern)
+    read = _read_truths(reader, options, _read_sequences(reader, options, pairs, failures), failures)
+    if failures and (failed is None or not read):
+        raise UnreadableError(failures)
+    if failed is not None:
+        for name, error in failures:
+            failed(name, error)
+    return _unify(read)
+
+
+def find_pairs(detections: Path, truth: Path, format_name: str, pattern: str = "*") -> tuple[Pair, ...]:
+    """Detections and truth of each sequence whose name matches the pattern, by name, not read yet.
+
+    Raises:
+        NothingFoundError: there are none, or one has detections and no truth, or truth and no detections.
+    """
+    reader = FORMATS[format_name]
+    found = choose(reader.find(detections), pattern, detections)
+    truths = choose(reader.find_truth(truth), pattern, truth)
+    if len(found) == len(truths) == 1 and detections.is_file() and truth.is_file():
+        # Two files that are named one by one belong together, whatever their names.
+        truths = (replace(truths[0], name=found[0].name),)
+    _check_names(found, truths, truth, "no truth for", "add it, or choose sequences that have it")
+    _check_names(truths, found, detections, "no detections for", "add a file of them, empty where nothing was found")
+    by_name = {source.name: source for source in truths}
+    pairs = tuple((source, by_name[source.name]) for source in found)
+    for source, answer in pairs:
+        if source.file == answer.file:
+            problem = "is given as detections and as truth"
+            raise NothingFoundError(Place(source.file), problem, "give the truth by a file of its own")
+    return pairs
+
+
+def _check_names(these: Iterable[Source], those: Iterable[Source], path: Path, problem: str, remedy: str) -> None:
+    names = {source.name for source in those}
+    missing = [source.name for source in these if source.name not in names]
+    if missing:
+        raise NothingFoundError(Place(path), f"holds {problem} {listed(missing)}", remedy)
+
+
+def _read_sequences(
+    reader: Format, options: Options, pairs: Iterable[Pair], failures: list[tuple[str, ReadError]]
+) -> list[tuple[Sequence, Source]]:
+    sequences: list[tuple[Sequence, Source]] = []
+    for source, answer in pairs:
+        try:
+            sequences.append((reader.read(source, options), answer))
+        except ReadError as error:
+            failures.append((source.name, error))
+    return sequences
+
+
+def _read_truths(
+    reader: Format,
+    options: Options,
+    sequences: Iterable[tuple[Sequence, Source]],
+    failures: list[tuple[str, ReadError]],
+) -> list[Labelled]:
+    sequences = list(sequences)
+    named = frozenset(name for sequence, _ in sequences for name in sequence.class_names.values())
+    labelled: list[Labelled] = []
+    for sequence, source in sequences:
+        try:
+            truth = reader.read_truth(source, options, sequence, named)
+        except ReadError as error:
+            failures.append((sequence.name, error))
+        else:
+            # The longer of the two, where the format leaves the end open: frames without rows count.
+            labelled.append(Labelled(replace(sequence, length=truth.length), truth))
+    return labelled
+
+
+def _unify(labelled: Iterable[Labelled]) -> tuple[Labelled, ...]:
+    """The same with class ids that mean the same in each: places in the sorted names of all."""
+    labelled = tuple(labelled)
+    names = sorted(
+        {name for one in labelled for half in (one.sequence, one.truth) for name in half.class_names.values()}
+    )
+    return tuple(Labelled(with_classes(one.sequence, names), _with_classes(one.truth, names)) for one in labelled)
+
+
+def _with_classes(truth: Truth, names: list[str]) -> Truth:
+    everybody = truth.class_ids == ALL_CLASSES
+    class_ids = renumbered(np.where(everybody, 0, truth.class_ids).astype(np.uint32), truth.class_names, names)
+    class_ids[everybody] = ALL_CLASSES
+    return replace(truth, class_names=dict(enumerate(names)), class_ids=class_ids)
