@@ -17,7 +17,7 @@ ALONE = -1
 
 @dataclass
 class Scene:
-    """Corners (n, 4) and classes of tracks and detections; established tracks are established, measurements are log-odds."""
+    """Corners (n, 4) and classes of tracks and detections; measurements are log-odds."""
 
     track_boxes: Floats
     boxes: Floats
