@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Generator, Iterator
 
 import tertium_client
-from tertium_client import Answer, Client, Frame, NoticeCode, Stream
+from tertium_client import Answer, Client, Frame, NoticeCode, Reconnect, Stream
 from tertium_server.tuning.decisions import Decisions, DecisionsBuilder, ReplayError
 from tertium_server.tuning.frames import Frames, frames_of
 from tertium_server.tuning.readers import FrameOrder, Sequence
@@ -24,6 +24,9 @@ _BYTES_A_DETECTION = 32
 _MOST_NAME = 200
 """Characters of a sequence's name in the name of its stream, which may have 256 in all."""
 
+CONNECT_WITHIN = 15.0
+"""Seconds in which a server has to answer for the first time. Once it has, it is waited for as long as the client does."""
+
 _RESETS = (NoticeCode.RESET_GAP, NoticeCode.RESET_TIME_BACKWARDS)
 
 
@@ -36,7 +39,7 @@ def connected(address: str, batch: int, *, client_tracks: bool) -> Generator[Jud
     """
     if not address.rpartition(":")[2].isdecimal():
         raise CommandError(f"--server {address}: names no port; give HOST:PORT", MISUSED)
-    with Client(address) as client:
+    with Client(address, reconnect=Reconnect(connect_within=CONNECT_WITHIN)) as client:
         judge = _RemoteJudge(client, address, batch, client_tracks=client_tracks)
         yield judge.judge
 
