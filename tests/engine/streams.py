@@ -178,8 +178,8 @@ class Journal:
 
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
         """A column of the whole run."""
-        column: npt.NDArray[Any] = np.concatenate(self._parts[name])
-        return column
+        self._parts[name] = [np.concatenate(self._parts[name])]
+        return self._parts[name][0]
 
     def by_frame(self, name: str) -> list[npt.NDArray[Any]]:
         """A column, cut by the frames taken."""
