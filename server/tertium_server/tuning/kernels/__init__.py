@@ -1,0 +1,1 @@
+"""The compiled loops of tuning: plain arrays in, plain arrays out."""
