@@ -54,6 +54,7 @@ class Service:
         self._web = WebServer(make_pages(self.registry, self.readiness), settings.metrics_host, settings.metrics_port)
         self._kernels = False
         self._draining = False
+        self._stopped = False
         self._log = get_logger("server")
         self.listen = ""
         """HOST:PORT of gRPC, once started."""
@@ -93,9 +94,17 @@ class Service:
             kernels_seconds=round(time.monotonic() - started, 3),
         )
 
-    async def stop(self) -> None:
-        """Drains and ends, within the settings' drain_seconds."""
+    def stop_taking_calls(self) -> None:
+        """Not ready any more: nothing new is taken, what is open goes on."""
         self._draining = True
+        self._rpc.calls.close()
+
+    async def stop(self) -> None:
+        """Drains and ends, within the settings' drain_seconds. A second time does nothing."""
+        if self._stopped:
+            return
+        self._stopped = True
+        self.stop_taking_calls()
         self._log.info("draining", streams=len(self._rpc.calls), seconds=self._settings.drain_seconds)
         _remove(self._address_file)
         drained = await self._rpc.stop(self._settings.drain_seconds)

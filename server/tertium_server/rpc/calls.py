@@ -132,11 +132,17 @@ class Calls:
         if not self._calls:
             self._empty.set()
 
+    def close(self) -> None:
+        """Takes nothing more."""
+        self.refusal = _draining()
+
     async def drain(self) -> None:
         """Takes no more calls, asks all to leave, and returns when they have."""
-        self.refusal = DrainingError(
-            "the server is about to stop; connect to another, or try again in a moment", retry_after=1.0
-        )
+        self.close()
         for call in list(self._calls):
-            call.leave(self.refusal)
+            call.leave(_draining())
         await self._empty.wait()
+
+
+def _draining() -> DrainingError:
+    return DrainingError("the server is about to stop; connect to another, or try again in a moment", retry_after=1.0)

@@ -1,0 +1,219 @@
+"""Settings: where they come from, which one wins, and what is said of a wrong one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tertium_server.config import CONFIG_VARIABLE, Settings, load_settings, option_name, split_address
+from tertium_server.errors import ConfigurationError
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees what the shell that runs it has set."""
+    for name in list(os.environ):
+        if name.startswith("TERTIUM_"):
+            monkeypatch.delenv(name)
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "tertium.toml"
+    file.write_text(text)
+    return file
+
+
+def test_defaults_serve_on_this_machine_alone() -> None:
+    settings = load_settings()
+    assert settings.listen == "127.0.0.1:7413"
+    assert (settings.metrics_host, settings.metrics_port) == ("127.0.0.1", 9413)
+    assert settings.policy is None
+    assert settings.groups == ("default",)
+
+
+def test_data_lie_where_the_system_wants_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert load_settings().data_dir == tmp_path / "tertium"
+
+
+def test_the_command_line_wins_over_the_environment_over_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = write(tmp_path, "max_streams = 1\nmetrics_port = 1\ndrain_seconds = 1\n")
+    monkeypatch.setenv("TERTIUM_MAX_STREAMS", "2")
+    monkeypatch.setenv("TERTIUM_METRICS_PORT", "2")
+    settings = load_settings({"max_streams": 3, "drain_seconds": None}, file)
+    assert (settings.max_streams, settings.metrics_port, settings.drain_seconds) == (3, 2, 1)
+    assert settings.checkpoint_interval == 100
+
+
+def test_the_environment_may_name_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(CONFIG_VARIABLE, str(write(tmp_path, 'listen = "0.0.0.0:1"\n')))
+    assert load_settings().listen == "0.0.0.0:1"
+
+
+def test_every_option_can_be_set_by_variable_and_by_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    values: dict[str, tuple[str, str, Any]] = {
+        "listen": ("[::1]:5", '"[::1]:5"', "[::1]:5"),
+        "reuse_port": ("true", "true", True),
+        "metrics_host": ("::", '"::"', "::"),
+        "metrics_port": ("0", "0", 0),
+        "data_dir": ("/d", '"/d"', Path("/d")),
+        "policy": ("/p.yaml", '"/p.yaml"', Path("/p.yaml")),
+        "groups": ("north, south", '["north", "south"]', ("north", "south")),
+        "classes": ("person", '["person"]', ("person",)),
+        "max_streams": ("5", "5", 5),
+        "max_detections_per_frame": ("5", "5", 5),
+        "max_tracks_per_stream": ("5", "5", 5),
+        "max_frames_per_message": ("5", "5", 5),
+        "max_message_bytes": ("5000", "5000", 5000),
+        "heavy_detections": ("5", "5", 5),
+        "heavy_workers": ("5", "5", 5),
+        "open_seconds": ("0.5", "0.5", 0.5),
+        "checkpoint_interval": ("5", "5", 5),
+        "checkpoint_key_file": ("/k", '"/k"', Path("/k")),
+        "drain_seconds": ("5", "5", 5.0),
+        "reflection": ("no", "false", False),
+        "keepalive_seconds": ("5", "5", 5.0),
+        "keepalive_timeout_seconds": ("5", "5", 5.0),
+        "min_ping_seconds": ("5", "5", 5.0),
+        "log_level": ("debug", '"debug"', "debug"),
+        "log_format": ("json", '"json"', "json"),
+    }
+    expected = {name: value for name, (_, _, value) in values.items()}
+    with monkeypatch.context() as environment:
+        environment.setenv("TERTIUM_MAX_DETECTIONS_PER_FRAME", "5")
+        for name, (text, _, _) in values.items():
+            environment.setenv(f"TERTIUM_{name.upper()}", text)
+        assert load_settings().model_dump(exclude={"checkpoint_key"}) == expected
+    file = write(tmp_path, "".join(f"{name} = {text}\n" for name, (_, text, _) in values.items()))
+    assert load_settings(config=file).model_dump(exclude={"checkpoint_key"}) == expected
+    assert set(values) | {"checkpoint_key"} == set(Settings.model_fields)
+
+
+def test_every_option_is_described_for_the_help() -> None:
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        assert field.description.endswith("."), name
+
+
+def test_options_are_named_after_fields() -> None:
+    assert option_name("max_streams") == "--max-streams"
+
+
+WRONG: list[tuple[str, str]] = [
+    ("listen", "localhost"),
+    ("listen", "localhost:"),
+    ("listen", ":7413"),
+    ("listen", "::1:7413"),
+    ("listen", "localhost:70000"),
+    ("listen", "localhost:http"),
+    ("metrics_port", "-1"),
+    ("metrics_port", "65536"),
+    ("max_streams", "0"),
+    ("max_streams", "many"),
+    ("drain_seconds", "0"),
+    ("drain_seconds", "nan"),
+    ("drain_seconds", "inf"),
+    ("log_level", "loud"),
+    ("reflection", "perhaps"),
+    ("checkpoint_interval", "10001"),
+]
+
+
+@pytest.mark.parametrize(("field", "text"), WRONG, ids=[f"{field}={text}" for field, text in WRONG])
+def test_a_wrong_value_is_told_with_its_option_and_where_it_came_from(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, field: str, text: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings({field: text})
+    assert (caught.value.option, caught.value.source) == (option_name(field), "command line")
+    assert caught.value.remedy
+    assert "\n" not in str(caught.value)
+    with monkeypatch.context() as environment:
+        environment.setenv(f"TERTIUM_{field.upper()}", text)
+        with pytest.raises(ConfigurationError) as caught:
+            load_settings()
+        assert caught.value.source == f"TERTIUM_{field.upper()}"
+    file = write(tmp_path, f"{field} = {text!r}\n")
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(config=file)
+    assert caught.value.source == f"file {file}"
+
+
+def test_the_source_that_won_is_the_one_that_is_blamed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TERTIUM_MAX_STREAMS", "0")
+    with pytest.raises(ConfigurationError, match="TERTIUM_MAX_STREAMS"):
+        load_settings(config=write(tmp_path, "max_streams = 5\n"))
+
+
+def test_a_key_that_does_not_exist_is_told_with_the_nearest_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"max_stream .*no such option; did you mean max_streams\?"):
+        load_settings(config=write(tmp_path, "max_stream = 5\n"))
+    with pytest.raises(ConfigurationError, match="there are: listen, "):
+        load_settings(config=write(tmp_path, "zzz = 5\n"))
+
+
+def test_variables_of_others_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kubernetes sets some for every service of the name."""
+    monkeypatch.setenv("TERTIUM_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("TERTIUM_PORT", "tcp://10.0.0.1:7413")
+    assert load_settings().listen == "127.0.0.1:7413"
+
+
+@pytest.mark.parametrize("text", ["listen = ", "\xff"], ids=["no TOML", "no UTF-8"])
+def test_a_file_that_is_no_toml_is_named(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "tertium.toml"
+    file.write_bytes(text.encode("latin-1"))
+    with pytest.raises(ConfigurationError, match=r"--config .*is no TOML"):
+        load_settings(config=file)
+
+
+def test_a_file_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"--config \(--config\).*No such file"):
+        load_settings(config=tmp_path / "missing.toml")
+    monkeypatch.setenv(CONFIG_VARIABLE, str(tmp_path / "missing.toml"))
+    with pytest.raises(ConfigurationError, match=r"--config \(TERTIUM_CONFIG\)"):
+        load_settings()
+
+
+def test_settings_that_contradict_each_other_are_told() -> None:
+    with pytest.raises(ConfigurationError, match=r"max_tracks_per_stream .* is less than max_detections_per_frame"):
+        load_settings({"max_tracks_per_stream": 5})
+    with pytest.raises(ConfigurationError, match="both given"):
+        load_settings({"checkpoint_key": "k" * 40, "checkpoint_key_file": "/k"})
+
+
+def test_a_secret_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = "a secret of more than 32 characters, surely"  # noqa: S105 - opens nothing
+    monkeypatch.setenv("TERTIUM_CHECKPOINT_KEY", secret)
+    settings = load_settings()
+    assert settings.checkpoint_key is not None
+    assert settings.checkpoint_key.get_secret_value() == secret
+    assert "surely" not in repr(settings)
+    assert "surely" not in str(settings.model_dump())
+    monkeypatch.setenv("TERTIUM_CHECKPOINT_KEY", "short but surely secret")
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+    assert "surely" not in str(caught.value)
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load_settings().max_streams = 5  # type: ignore[misc]  # that it can't be set is what is tested
+
+
+def test_settings_made_directly_look_at_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERTIUM_MAX_STREAMS", "5")
+    assert Settings().max_streams == 1024
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [("localhost:1", ("localhost", 1)), ("[::1]:65535", ("[::1]", 65535)), ("example.org:0", ("example.org", 0))],
+)
+def test_an_address_is_host_and_port(address: str, expected: tuple[str, int]) -> None:
+    assert split_address(address) == expected
