@@ -38,11 +38,12 @@ def _imported(folder: str) -> set[str]:
     """The top-level packages of others that the modules of a folder import."""
     names = set[str]()
     for path in (ROOT / folder).rglob("*.py"):
+        beside = {sibling.stem for sibling in path.parent.glob("*.py")}  # where a script, run as a file, finds modules
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
-                names |= {alias.name.partition(".")[0] for alias in node.names}
+                names |= {alias.name.partition(".")[0] for alias in node.names} - beside
             elif isinstance(node, ast.ImportFrom) and not node.level:
-                names.add((node.module or "").partition(".")[0])
+                names |= {(node.module or "").partition(".")[0]} - beside
     return names - OURS - set(sys.stdlib_module_names)
 
 
