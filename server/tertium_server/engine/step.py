@@ -339,7 +339,8 @@ def _decide(stream, tracker, judges, tracks, count, index, counting, outputs, sc
 
 @kernel
 def _write_box(track, boxes, out):
-    half_width, half_height = 0.5 * track.position[2], 0.5 * track.position[3]
+    # A size that shrank is predicted to shrink on, while nothing is seen, and would turn the box inside out.
+    half_width, half_height = 0.5 * max(track.position[2], 1.0), 0.5 * max(track.position[3], 1.0)
     boxes[out, 0] = track.position[0] - half_width
     boxes[out, 1] = track.position[1] - half_height
     boxes[out, 2] = track.position[0] + half_width
