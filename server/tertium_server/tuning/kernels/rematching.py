@@ -62,7 +62,7 @@ def _count_pairs(detections: Boxes, truths: Truths, frame: int, rules: Rules) ->
 def _pairs(detections: Boxes, truths: Truths, frame: int, rules: Rules) -> Pairs:
     count = _count_pairs(detections, truths, frame, rules)
     ranks, rows, ious = np.empty(count, np.int64), np.empty(count, np.int64), np.empty(count, np.float64)
-    start = detections.starts[frame]
+    start = int(detections.starts[frame])
     filled = 0
     for place in range(start, detections.starts[frame + 1]):
         for other in range(truths.starts[frame], truths.starts[frame + 1]):
@@ -94,7 +94,7 @@ def _match_present(pairs: Pairs, present: int, partners: NDArray[np.int64], trut
 @kernel
 def _label_free(detections: Boxes, truths: Truths, frame: int, rules: Rules, free_labels: NDArray[np.int8]) -> None:
     """Writes what each detection of the frame is while it is paired with nothing."""
-    start = detections.starts[frame]
+    start = int(detections.starts[frame])
     for rank in range(detections.starts[frame + 1] - start):
         dropped = is_dropped(detections, detections.order[start + rank], truths, frame, rules)
         free_labels[rank] = DROPPED if dropped else FALSE
@@ -116,7 +116,7 @@ def match_by_iou(detections: Boxes, truths: Truths, rules: Rules, marks: Marks) 
     most = np.diff(detections.starts).max()
     partners, free_labels = np.empty(most, np.int64), np.empty(most, np.int8)
     for frame in range(detections.starts.shape[0] - 1):
-        start = detections.starts[frame]
+        start = int(detections.starts[frame])
         present = 0
         for place in range(start, detections.starts[frame + 1]):
             present += marks.labels[detections.order[place]] != ABSENT
@@ -156,7 +156,7 @@ def changes_by_iou(detections: Boxes, truths: Truths, rules: Rules, scores: NDAr
     changes = Changes(adders, changed, before, after)
     filled = 0
     for frame in range(detections.starts.shape[0] - 1):
-        start = detections.starts[frame]
+        start = int(detections.starts[frame])
         rows = detections.order[start : detections.starts[frame + 1]]
         pairs = _pairs(detections, truths, frame, rules)
         _label_free(detections, truths, frame, rules, free_labels)
