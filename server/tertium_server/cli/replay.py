@@ -25,6 +25,7 @@ class Format(StrEnum):
 
     MOT = "mot"
     KITTI = "kitti"
+    COCO = "coco"
 
 
 class Scores(StrEnum):
@@ -52,7 +53,7 @@ def replay(  # noqa: PLR0913  # the options of the command line
             metavar="DETECTIONS",
             help="One sequence or a folder of sequences. [bold]mot[/bold]: a folder with det/det.txt and seqinfo.ini, "
             "a folder of such folders, or a det.txt. [bold]kitti[/bold]: a .txt, a folder of .txt files, "
-            "or one that holds detections/.",
+            "or one that holds detections/. [bold]coco[/bold]: a .json.",
             show_default=False,
         ),
     ],
@@ -90,7 +91,7 @@ def replay(  # noqa: PLR0913  # the options of the command line
         typer.Option(
             min=0.001,
             max=1000,
-            help="Frames per second, in place of what the recording says (mot: seqinfo.ini, kitti: 10).",
+            help="Frames per second, in place of what the recording says (mot: seqinfo.ini, kitti: 10; coco: 30 where it does not say).",
             rich_help_panel=_RECORDING,
         ),
     ] = None,

@@ -15,6 +15,9 @@ Locate = Callable[[int, str], Place]
 FURTHEST = 1_000_000.0
 """Pixels: the largest coordinate that the engine takes, either way."""
 
+TEXT_LENGTH = 64
+"""The longest text that a column may hold: that of a class name on the wire."""
+
 MOST_FRAMES = 10_000_000
 """Frames a sequence may have: four days at 30 a second. Beyond it a number is a time stamp or a slip."""
 
@@ -131,6 +134,16 @@ def check_scores(scores: NDArray[np.float64], locate: Locate, name: str, *, logi
             "use --scores logit if these are log-odds",
         ),
     )
+
+
+def check_class_names(names: NDArray[np.str_], locate: Locate, name: str) -> None:
+    """Every class name is one that the wire takes: 1 to 64 printable characters."""
+    distinct, first = np.unique(names, return_index=True)
+    for word, index in zip(distinct.tolist(), first.tolist(), strict=True):
+        if not word.isprintable() or not word.strip():
+            raise ReadError(locate(index, name), f"is {word!r}", "name classes by printable characters")
+        if len(word) > TEXT_LENGTH:
+            raise ReadError(locate(index, name), f"is longer than {TEXT_LENGTH} characters", "shorten the name")
 
 
 def track_numbers(values: NDArray[np.float64], first: int, locate: Locate, name: str) -> NDArray[np.int64]:

@@ -26,10 +26,13 @@ class Place:
     """Counts from 1, as editors do; blank lines count."""
 
     column: str = ""
-    """The column in words, such as "column 7 (score)"."""
+    """The column in words, such as "column 7 (score)", or the key of a JSON object."""
+
+    unit: str = "row"
+    """What counts as a row: "row" in text, "annotation" and the like in lists of JSON objects."""
 
     def __str__(self) -> str:
-        row = "" if self.row is None else f"row {self.row}"
+        row = "" if self.row is None else f"{self.unit} {self.row}"
         return ", ".join(part for part in (str(self.file), row, self.column) if part)
 
 

@@ -19,7 +19,13 @@ class Source:
     """The name the sequence goes by; unique in what one path holds."""
 
     file: Path
-    """The file with its detections or its truth."""
+    """The file with its detections or its truth, or the folder of such files."""
+
+    alone: bool = False
+    """It was given by itself, so that the name says little: it belongs with the one other that is given."""
+
+    part: str = ""
+    """Which part of the file, where detections and truth share one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,15 @@ class Options:
     fps: float | None = None
     """Frames per second, in place of what the recording says, or does not say."""
 
+    truth: Path | None = None
+    """Where the truth is: detections that name no images and no classes go by its (coco, yolo)."""
+
+    detections_field: str = ""
+    """The field with detections (fiftyone); empty: "predictions", or the one whose boxes have a confidence."""
+
+    truth_field: str = ""
+    """The field with the truth (fiftyone); empty: "ground_truth", or the one whose boxes have no confidence."""
+
 
 class Format(Protocol):
     """A file format. Finding is cheap; reading is by sequence, side by side where wanted."""
@@ -42,7 +57,7 @@ class Format(Protocol):
     name: str
     """What --format calls it."""
 
-    def find(self, path: Path) -> tuple[Source, ...]:
+    def find(self, path: Path, options: Options) -> tuple[Source, ...]:
         """The sequences of detections at a path, by name.
 
         Raises:
@@ -58,7 +73,7 @@ class Format(Protocol):
         """
         ...
 
-    def find_truth(self, path: Path) -> tuple[Source, ...]:
+    def find_truth(self, path: Path, options: Options) -> tuple[Source, ...]:
         """The truths at a path, by the names of their sequences.
 
         Raises:

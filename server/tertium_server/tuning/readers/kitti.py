@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from .checks import (
     boxes_from_corners,
+    check_class_names,
     check_corners,
     check_finite,
     check_frames,
@@ -61,12 +62,14 @@ class Kitti:
 
     name = "kitti"
 
-    def find(self, path: Path) -> tuple[Source, ...]:
+    def find(self, path: Path, options: Options) -> tuple[Source, ...]:
         """A .txt, a folder of them, or a folder that holds them in detections/."""
+        del options  # names are those of folders or files
         return _find(path, "detections")
 
-    def find_truth(self, path: Path) -> tuple[Source, ...]:
+    def find_truth(self, path: Path, options: Options) -> tuple[Source, ...]:
         """A .txt, a folder of them, or a folder that holds them in labels/."""
+        del options  # names are those of folders or files
         return _find(path, "labels")
 
     def read(self, source: Source, options: Options) -> Sequence:
@@ -133,7 +136,7 @@ class Kitti:
 def _find(path: Path, part: str) -> tuple[Source, ...]:
     path = path.absolute()
     if path.is_file():
-        return (Source(path.stem, path),)
+        return (Source(path.stem, path, alone=True),)
     if not path.is_dir():
         raise NothingFoundError(Place(path), "does not exist", "check the path")
     folder = path / part if (path / part).is_dir() else path
@@ -164,12 +167,7 @@ def _corners(table: Table) -> NDArray[np.float64]:
 
 def _words(table: Table) -> NDArray[np.str_]:
     words: NDArray[np.str_] = table.values["class"]
-    require(
-        np.fromiter((word.isprintable() for word in words.tolist()), np.bool_, len(table)),
-        table.place,
-        "class",
-        lambda index: (f"is {str(words[index])!r}", "name classes by printable characters"),
-    )
+    check_class_names(words, table.place, "class")
     return words
 
 

@@ -39,9 +39,9 @@ def read_labelled(
         UnreadableError: some can't be read, and there is no `failed`; or none can.
     """
     reader = FORMATS[format_name]
-    options = options or Options()
+    options = replace(options or Options(), truth=truth)
     failures: list[tuple[str, ReadError]] = []
-    pairs = find_pairs(detections, truth, format_name, pattern)
+    pairs = find_pairs(detections, truth, format_name, options, pattern)
     read = _read_truths(reader, options, _read_sequences(reader, options, pairs, failures), failures)
     if failures and (failed is None or not read):
         raise UnreadableError(failures)
@@ -51,24 +51,26 @@ def read_labelled(
     return _unify(read)
 
 
-def find_pairs(detections: Path, truth: Path, format_name: str, pattern: str = "*") -> tuple[Pair, ...]:
+def find_pairs(
+    detections: Path, truth: Path, format_name: str, options: Options | None = None, pattern: str = "*"
+) -> tuple[Pair, ...]:
     """Detections and truth of each sequence whose name matches the pattern, by name, not read yet.
 
     Raises:
         NothingFoundError: there are none, or one has detections and no truth, or truth and no detections.
     """
-    reader = FORMATS[format_name]
-    found = choose(reader.find(detections), pattern, detections)
-    truths = choose(reader.find_truth(truth), pattern, truth)
-    if len(found) == len(truths) == 1 and detections.is_file() and truth.is_file():
-        # Two files that are named one by one belong together, whatever their names.
+    reader, options = FORMATS[format_name], replace(options or Options(), truth=truth)
+    found, truths = reader.find(detections, options), reader.find_truth(truth, options)
+    if len(found) == len(truths) == 1 and found[0].alone and truths[0].alone:
+        # Two that are given one by one belong together, whatever their names.
         truths = (replace(truths[0], name=found[0].name),)
+    found, truths = choose(found, pattern, detections), choose(truths, pattern, truth)
     _check_names(found, truths, truth, "no truth for", "add it, or choose sequences that have it")
     _check_names(truths, found, detections, "no detections for", "add a file of them, empty where nothing was found")
     by_name = {source.name: source for source in truths}
     pairs = tuple((source, by_name[source.name]) for source in found)
     for source, answer in pairs:
-        if source.file == answer.file:
+        if (source.file, source.part) == (answer.file, answer.part):
             problem = "is given as detections and as truth"
             raise NothingFoundError(Place(source.file), problem, "give the truth by a file of its own")
     return pairs

@@ -48,12 +48,14 @@ class Mot:
 
     name = "mot"
 
-    def find(self, path: Path) -> tuple[Source, ...]:
+    def find(self, path: Path, options: Options) -> tuple[Source, ...]:
         """A sequence's folder, a folder of such folders, or a det.txt."""
+        del options  # names are those of folders or files
         return _find(path, "det")
 
-    def find_truth(self, path: Path) -> tuple[Source, ...]:
+    def find_truth(self, path: Path, options: Options) -> tuple[Source, ...]:
         """A sequence's folder, a folder of such folders, or a gt.txt."""
+        del options  # names are those of folders or files
         return _find(path, "gt")
 
     def read(self, source: Source, options: Options) -> Sequence:
@@ -117,7 +119,7 @@ def _find(path: Path, part: str) -> tuple[Source, ...]:
     path = path.absolute()
     if path.is_file():
         folder = path.parent.parent if path.parent.name == part else path.parent
-        return (Source(folder.name, path),)
+        return (Source(folder.name, path, alone=True),)
     if not path.is_dir():
         raise NothingFoundError(Place(path), "does not exist", "check the path")
     alone = _file_of(path, part)

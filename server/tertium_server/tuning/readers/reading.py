@@ -11,26 +11,27 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from .coco import Coco
 from .errors import NothingFoundError, Place, ReadError, UnreadableError
 from .formats import Format, Options, Source
 from .kitti import Kitti
 from .mot import Mot
 from .sequence import Sequence
 
-FORMATS: Mapping[str, Format] = MappingProxyType({"mot": Mot(), "kitti": Kitti()})
+FORMATS: Mapping[str, Format] = MappingProxyType({"mot": Mot(), "kitti": Kitti(), "coco": Coco()})
 """The formats by name."""
 
 _NAMED = 12
 """Names that an error lists at most."""
 
 
-def find(path: Path, format_name: str) -> tuple[Source, ...]:
+def find(path: Path, format_name: str, options: Options | None = None) -> tuple[Source, ...]:
     """The sequences at a path, not read yet.
 
     Raises:
         NothingFoundError: there are none.
     """
-    return FORMATS[format_name].find(path)
+    return FORMATS[format_name].find(path, options or Options())
 
 
 def choose(sources: Iterable[Source], pattern: str, path: Path) -> tuple[Source, ...]:
@@ -83,7 +84,8 @@ def read_detections(
         NothingFoundError: there are none.
         UnreadableError: some can't be read.
     """
-    return read(choose(find(path, format_name), pattern, path), format_name, options or Options())
+    options = options or Options()
+    return read(choose(find(path, format_name, options), pattern, path), format_name, options)
 
 
 def unify_classes(sequences: Iterable[Sequence]) -> tuple[Sequence, ...]:

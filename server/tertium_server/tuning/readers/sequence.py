@@ -60,7 +60,10 @@ class Sequence:
     """(N,) the row of the file each detection comes from, from 1."""
 
     source: Path
-    """The file the detections come from."""
+    """The file the detections come from, or the folder where they are in several."""
+
+    times: NDArray[np.int64] | None = None
+    """(length,) capture times of the frames in nanoseconds since the first, where they are not one 1 / fps after another."""
 
     logits: bool = False
     """Whether scores are log-odds."""
@@ -73,6 +76,8 @@ class Sequence:
 
     def capture_times(self) -> NDArray[np.int64]:
         """(length,) nanoseconds since the first frame, rounded: the same whichever way the sequence is replayed."""
+        if self.times is not None:
+            return self.times
         times: NDArray[Any] = np.rint(np.arange(self.length, dtype=np.float64) * (NANOSECONDS / self.fps))
         return times.astype(np.int64)
 

@@ -12,10 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .checks import TEXT_LENGTH
 from .errors import Place, ReadError
-
-TEXT_LENGTH = 64
-"""The longest text that a column may hold: that of a class name on the wire."""
 
 
 @dataclass(frozen=True, slots=True)
