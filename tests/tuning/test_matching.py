@@ -33,9 +33,9 @@ def expected(labelled: Labelled, scores: NDArray[np.float64], iou: float, rule: 
     boxes = np.hstack([detections.xywh[:, :2], detections.xywh[:, :2] + detections.xywh[:, 2:]])
     labels = [Label.ABSENT] * len(detections)
     for frame in range(1, detections.length + 1):
-        present = [index for index in np.flatnonzero(detections.frames == frame) if scores[index] >= least]
+        present = [index for index in np.flatnonzero(detections.frames == frame).tolist() if scores[index] >= least]
         present.sort(key=lambda index: -scores[index])
-        rows = np.flatnonzero(objects.frames == frame)
+        rows = np.flatnonzero(objects.frames == frame).tolist()
         wanted = [row for row in rows if objects.kinds[row] == Kind.EVALUATE]
         overlaps = {(index, row): iou_of(boxes[index], objects.boxes[row]) for index in present for row in wanted}
         by_score = rule == "score"
