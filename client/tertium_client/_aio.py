@@ -260,8 +260,8 @@ class AsyncStream(StreamFacts):
             left = None if until is None else until - time.monotonic()
             if left is not None and left <= 0:
                 raise TimeoutError(f"no answer of stream {self.stream_id!r} within {timeout} s")
-            self._session.reader_waits(me, for_ever=until is None)
-            self._to_send.ring()
+            if self._session.reader_waits(me, for_ever=until is None):
+                self._to_send.ring()
             await self._to_read.wait(left)
         self._room.ring()
         return answer
@@ -386,7 +386,8 @@ class AsyncStream(StreamFacts):
 
     def _receive(self, response: decision_service_pb2.DecideResponse) -> None:
         self._session.receive(response, time.monotonic())
-        self._to_send.ring()
+        if response.HasField("opened"):  # from now on frames can be sent
+            self._to_send.ring()
         self._to_read.ring()
         self._room.ring()
 

@@ -120,7 +120,7 @@ class BatchCall:
         Raises:
             ProtocolError: the response breaks the contract.
         """
-        answers = _decode.answers(response, [frame.index for frame in self.frames], self.state.settings)
+        answers = _decode.answers(response, [frame.index for frame in self.frames], self.state.settings, self.frames)
         if self.end_of_stream:
             return BatchResult(tuple(answers), None)
         if not response.checkpoint.state:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+import re
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from enum import IntEnum
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tertium.v1 import decision_service_pb2, decisions_pb2
+from tertium_client._encode import EncodedFrame
 from tertium_client._settings import StreamSettings
 from tertium_client.errors import ProtocolError
 from tertium_client.values import (
@@ -30,23 +32,32 @@ from tertium_client.values import (
 
 Response = decision_service_pb2.DecideResponse | decision_service_pb2.DecideBatchResponse
 Array = NDArray[Any]
+_PATH = re.compile(r"frames\.(\w+)(?:\[(\d+)\])?")
+_RESETS = {NoticeCode.RESET_GAP, NoticeCode.RESET_TIME_BACKWARDS}
+_FRAME_FIELDS = {"frame_indices": "frame_index", "capture_times": "capture_time", "detection_counts": "boxes"}
+"""What a frame calls those fields of a message that have one value for each frame."""
 _Named = TypeVar("_Named", bound=IntEnum)
 
 
-def answers(response: Response, frames: Sequence[int], settings: StreamSettings) -> list[Answer]:
+def answers(
+    response: Response, frames: Sequence[int], settings: StreamSettings, sent: Sequence[EncodedFrame] = ()
+) -> list[Answer]:
     """One answer for each of these frames (ascending), in order; then, where there is something that belongs to none of them, one without a frame.
+
+    `sent` are all frames of the message that is answered, those among them whose answers are known already.
 
     Raises:
         ProtocolError: a frame is neither decided nor refused, or frames are decided that were not asked for.
     """
     decided = {decisions.frame_index: decisions for decisions in _by_frame(response.decisions, settings)}
-    notices = [_notice(notice) for notice in response.notices]
+    # Most messages bring decisions and nothing else.
+    notices = _notices(response.notices, sent) if response.notices else []
+    events = _distribute(response.events, frames, notices) if response.events else {}
     refuses_all = tuple(notice for notice in notices if notice.frame_index is None and notice.refused_frames)
-    events = _distribute(response.events, frames)
     out: list[Answer] = []
     for frame in frames:
         decisions = decided.pop(frame, None)
-        about = tuple(notice for notice in notices if notice.frame_index == frame)
+        about = tuple(notice for notice in notices if notice.frame_index == frame) if notices else ()
         if decisions is None and not any(notice.refused_frames for notice in about):
             if not refuses_all:
                 raise ProtocolError(f"frame {frame} was neither decided nor refused")
@@ -75,6 +86,11 @@ def _by_frame(decisions: decisions_pb2.Decisions, settings: StreamSettings) -> I
         raise ProtocolError(f"{len(indices)} frames were decided, but {len(counts)} numbers of detections came")
     columns = _columns(decisions, sum(counts), settings)
     coasted = _coasted(decisions, len(indices)) if settings.include_coasted else [None] * len(indices)
+    if len(indices) == 1:
+        yield FrameDecisions(
+            frame_index=indices[0], policy_version=decisions.policy_version, coasted=coasted[0], **columns
+        )
+        return
     for k, (start, stop) in enumerate(pairwise(accumulate(counts, initial=0))):
         cut = {name: column[start:stop] for name, column in columns.items()}
         yield FrameDecisions(frame_index=indices[k], policy_version=decisions.policy_version, coasted=coasted[k], **cut)
@@ -120,16 +136,29 @@ def _array(name: str, values: Collection[float], kind: type[np.generic], rows: i
 
 
 def _distribute(
-    messages: Iterable[decisions_pb2.TrackEvent], frames: Sequence[int]
+    messages: Iterable[decisions_pb2.TrackEvent], frames: Sequence[int], notices: Iterable[Notice]
 ) -> dict[int | None, list[TrackEvent]]:
-    """Events by the frame that brought them about: their own, or, where that was answered before, the first after it. None: the end did."""
+    """Events by the frame that brought them about; None: the end of the stream did.
+
+    That is the event's own frame, or, where that was answered before, the first after it. Tracks that a reset ended did so at their last frame
+    before it; what brought it about is the frame that reset the stream.
+    """
+    resets = [notice.frame_index for notice in notices if notice.frame_index is not None and notice.code in _RESETS]
     out: dict[int | None, list[TrackEvent]] = defaultdict(list)
     for message in messages:
         event = _event(message)
-        position = bisect_left(frames, event.frame_index)
-        belongs = position < len(frames) and event.reason is not EventReason.STREAM_ENDED
-        out[frames[position] if belongs else None].append(event)
+        if event.reason is EventReason.STREAM_ENDED:
+            frame = None
+        elif event.reason is EventReason.RESET:
+            frame = _at(resets, bisect_right(resets, event.frame_index))
+        else:
+            frame = _at(frames, bisect_left(frames, event.frame_index))
+        out[frame].append(event)
     return out
+
+
+def _at(frames: Sequence[int], position: int) -> int | None:
+    return frames[position] if position < len(frames) else None
 
 
 def _event(message: decisions_pb2.TrackEvent) -> TrackEvent:
@@ -159,14 +188,38 @@ def _event(message: decisions_pb2.TrackEvent) -> TrackEvent:
     )
 
 
-def _notice(message: decisions_pb2.Notice) -> Notice:
-    return Notice(
-        code=_named(NoticeCode, message.code),
-        frame_index=message.frame_index if message.HasField("frame_index") else None,
-        field=message.field,
-        message=message.message,
-        refused_frames=message.refused_frames,
+def _notices(messages: Iterable[decisions_pb2.Notice], sent: Sequence[EncodedFrame]) -> list[Notice]:
+    before = dict(
+        zip((frame.index for frame in sent), accumulate((frame.count for frame in sent), initial=0), strict=False)
     )
+    return [
+        Notice(
+            code=_named(NoticeCode, message.code),
+            frame_index=message.frame_index if message.HasField("frame_index") else None,
+            field=_in_frame(message.field, before[message.frame_index])
+            if message.frame_index in before
+            else message.field,
+            message=message.message,
+            refused_frames=message.refused_frames,
+        )
+        for message in messages
+    ]
+
+
+def _in_frame(path: str, before: int) -> str:
+    """A path in a message as one in the frame it means, of which the caller knows: `before` detections of other frames precede it."""
+    match = _PATH.fullmatch(path)
+    if match is None:
+        return path
+    field, number = match.groups()
+    if field in _FRAME_FIELDS:
+        return _FRAME_FIELDS[field]
+    if number is None:
+        return field
+    if field == "boxes":
+        row, column = divmod(int(number) - 4 * before, 4)
+        return f"boxes[{row}, {column}]"
+    return f"{field}[{int(number) - before}]"
 
 
 def _named(kind: type[_Named], number: int) -> _Named:

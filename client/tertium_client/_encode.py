@@ -162,11 +162,11 @@ def same_form(frames: Sequence[EncodedFrame]) -> bool:
 def frames_message(frames: Sequence[EncodedFrame]) -> bytes:
     """The bytes of a `Frames` message. The frames have the same form."""
     number = len(frames)
-    parts = [delimited(_INDICES, struct.pack(f"<{number}Q", *(frame.index for frame in frames)))]
+    parts = [delimited(_INDICES, struct.pack(f"<{number}Q", *[frame.index for frame in frames]))]
     times = [frame.time for frame in frames if frame.time is not None]
     if times:
         parts.append(delimited(_TIMES, struct.pack(f"<{number}q", *times)))
-    parts.append(delimited(_COUNTS, struct.pack(f"<{number}I", *(frame.count for frame in frames))))
+    parts.append(delimited(_COUNTS, struct.pack(f"<{number}I", *[frame.count for frame in frames])))
     for field, columns in (
         (_BOXES, [frame.boxes for frame in frames]),
         (_SCORES, [frame.scores for frame in frames if frame.scores]),

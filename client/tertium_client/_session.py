@@ -192,17 +192,22 @@ class Session:
             "(for answer in stream.ready()), in another thread or task (for answer in stream), or use stream.decide(frames), which does both"
         )
 
-    def reader_waits(self, who: object, *, for_ever: bool) -> None:
-        """A thread or task waits for an answer. Raises where that would never end: all is answered, and only the one who waits ever sent."""
+    def reader_waits(self, who: object, *, for_ever: bool) -> bool:
+        """A thread or task waits for an answer; true: there is something to send now, because the one who would send more is the one who waits.
+
+        Raises:
+            UsageError: that would never end: all is answered, and only the one who waits ever sent.
+        """
         if self._sender is not who:
-            return
-        if not self._owed:
-            self.flush()
+            return False
         if for_ever and not (self._several_senders or self._unanswered or self._finishing):
             raise UsageError(
                 f"every frame sent to stream {self.settings.stream_id!r} was answered, and the sender itself waits for more. After the last "
                 "frame call stream.finish(); to read only what is outstanding, use stream.drain() or stream.ready()"
             )
+        if not self._owed:
+            self.flush()
+        return self._flush
 
     def take(self) -> Answer | None:
         """The next answer; None: there is none now (or ever, see `over`).
@@ -284,7 +289,7 @@ class Session:
         else:
             frames = self._answered_by(response)
         fresh = [frame for frame in frames if self._last_answered is None or frame.index > self._last_answered]
-        answers = _decode.answers(response, [frame.index for frame in fresh], self.settings)
+        answers = _decode.answers(response, [frame.index for frame in fresh], self.settings, frames)
         self._ready.extend(answers)
         if fresh:
             self._last_answered = fresh[-1].index

@@ -245,8 +245,8 @@ class Stream(StreamFacts):
                 left = None if until is None else until - time.monotonic()
                 if left is not None and left <= 0:
                     raise TimeoutError(f"no answer of stream {self.stream_id!r} within {timeout} s")
-                self._session.reader_waits(me, for_ever=until is None)
-                self._to_send.notify()
+                if self._session.reader_waits(me, for_ever=until is None):
+                    self._to_send.notify()
                 self._to_read.wait(left)
             self._room.notify()
         return answer
@@ -386,7 +386,8 @@ class Stream(StreamFacts):
             if self._session.over:
                 return
             self._session.receive(response, time.monotonic())
-            self._to_send.notify()
+            if response.HasField("opened"):  # from now on frames can be sent
+                self._to_send.notify()
             self._to_read.notify_all()
             self._room.notify_all()
 

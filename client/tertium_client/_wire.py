@@ -11,6 +11,7 @@ from collections.abc import Iterator
 _VARINT, _FIXED64, _DELIMITED, _FIXED32 = 0, 1, 2, 5
 _MOST_VARINT_BYTES = 10
 _CONTINUES = 0x80
+_SMALL = [bytes((number,)) for number in range(_CONTINUES)]
 
 
 class WireError(ValueError):
@@ -19,6 +20,8 @@ class WireError(ValueError):
 
 def varint(number: int) -> bytes:
     """A number from 0 on, seven bits a byte, lowest first."""
+    if number < _CONTINUES:
+        return _SMALL[number]
     out = bytearray()
     while number >= _CONTINUES:
         out.append(number & 0x7F | _CONTINUES)

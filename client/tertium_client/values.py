@@ -185,7 +185,7 @@ class Notice:
     frame_index: int | None
     """The frame, where one is meant."""
     field: str
-    """The field at fault, such as "frames.boxes[17]"; empty where none is."""
+    """The field of the frame at fault, such as "scores[3]" or "boxes[3, 0]" (x1 of detection 3); empty where none is."""
     message: str
     """What is wrong and what to do, for people."""
     refused_frames: int

@@ -61,7 +61,7 @@ def expected(sent: Sequence[Frame], *, finished: bool = True) -> list[Told]:
         encoded = encoder.encode(frame, index=frame.frame_index, most_detections=0)
         request = decision_service_pb2.DecideBatchRequest()
         request.frames.ParseFromString(frames_message([encoded]))
-        out += answers(engine.advance_all(request.frames, -1), [encoded.index], settings)
+        out += answers(engine.advance_all(request.frames, -1), [encoded.index], settings, [encoded])
     if finished:
         out += answers(engine.finish(), [], settings)
     return [told(answer) for answer in out]

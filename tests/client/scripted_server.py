@@ -105,6 +105,8 @@ class HashEngine:
             rest += struct.pack(f"<{len(frames.track_ids[rows])}Q", *frames.track_ids[rows])
             rest += struct.pack("<q", frames.capture_times[position]) if frames.capture_times else b""
             answer = self.advance(index, frames.boxes[4 * rows.start : 4 * rows.stop], rest)
+            for notice in answer.notices:
+                notice.field = notice.field and f"frames.boxes[{4 * rows.start}]"  # as it stands in the message
             if index > after:
                 out.MergeFrom(answer)
         return out

@@ -8,6 +8,7 @@ import pytest
 from tertium.v1 import decision_service_pb2, decisions_pb2
 from tertium_client import EventReason, EventType, NoticeCode, ProtocolError, TrackEvent, Verdict, Why, values
 from tertium_client._decode import answers
+from tertium_client._encode import EncodedFrame
 from tertium_client._settings import StreamSettings
 
 Event = decisions_pb2.TrackEvent
@@ -102,6 +103,30 @@ def test_refused_frames_have_a_notice_instead_of_decisions() -> None:
     assert [notice.code for notice in taken.notices] == [NoticeCode.RESET_GAP]
 
 
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("frames.boxes[14]", "boxes[1, 2]"),
+        ("frames.scores[3]", "scores[1]"),
+        ("frames.class_ids[2]", "class_ids[0]"),
+        ("frames.track_ids[2]", "track_ids[0]"),
+        ("frames.frame_indices[1]", "frame_index"),
+        ("frames.capture_times[1]", "capture_time"),
+        ("frames.capture_times", "capture_time"),
+        ("frames.detection_counts[1]", "boxes"),
+        ("frames.class_ids", "class_ids"),
+        ("", ""),
+        ("something.else[3]", "something.else[3]"),
+    ],
+)
+def test_a_notice_names_the_field_as_it_stands_in_the_frame_however_frames_were_batched(path: str, meant: str) -> None:
+    sent = [EncodedFrame(7, 2, None, b"", None, None, None), EncodedFrame(9, 3, None, b"", None, None, None)]
+    message = response(notices=[Notice(code=Notice.CODE_INVALID, frame_index=9, field=path, refused_frames=1)])
+    (answer,) = answers(message, [9], PLAIN, sent)
+    assert answer.refusal is not None
+    assert answer.refusal.field == meant
+
+
 def test_a_message_refused_as_a_whole_refuses_each_of_its_frames() -> None:
     message = response(notices=[Notice(code=Notice.CODE_LIMIT, field="frames", refused_frames=2)])
     first, second = answers(message, [4, 9], PLAIN)
@@ -113,11 +138,27 @@ def test_a_message_refused_as_a_whole_refuses_each_of_its_frames() -> None:
 def test_an_event_comes_with_the_frame_that_brought_it_about() -> None:
     events = [Event(track_id=k, frame_index=frame) for k, frame in enumerate([3, 5, 6, 6, 8, 9])]
     first, second, loose = answers(response(decisions=decisions([0, 0], first=5), events=events), [5, 6], PLAIN)
-    # The end of a track that a reset caused may be dated at the last frame before; it can only come with the frame that reset.
+    # What is dated before all of them can only have come of the first.
     assert [event.frame_index for event in first.events] == [3, 5]
     assert [event.track_id for event in second.events] == [2, 3]
     assert loose.frame_index is None
     assert [event.frame_index for event in loose.events] == [8, 9]
+
+
+def test_what_a_reset_ended_comes_with_the_frame_that_reset_however_frames_were_batched() -> None:
+    """The tracks ended at their last frame before; what frame that was decides nothing, nor do refused frames in between."""
+    reset = [Event(reason=Event.REASON_RESET, frame_index=5), Event(reason=Event.REASON_RESET, frame_index=8)]
+    notices = [
+        Notice(code=Notice.CODE_INVALID, frame_index=6, refused_frames=1),
+        Notice(code=Notice.CODE_RESET_GAP, frame_index=8),
+        Notice(code=Notice.CODE_RESET_TIME_BACKWARDS, frame_index=9),
+    ]
+    many = decisions([0], first=5)
+    many.MergeFrom(decisions([0, 0], first=8))
+    batched = answers(response(decisions=many, events=reset, notices=notices), [5, 6, 8, 9], PLAIN)
+    assert [(answer.frame_index, len(answer.events)) for answer in batched] == [(5, 0), (6, 0), (8, 1), (9, 1)]
+    (single,) = answers(response(decisions=decisions([0], first=8), events=reset[:1], notices=notices[1:2]), [8], PLAIN)
+    assert single.events == batched[2].events
 
 
 def test_all_fields_of_an_event_arrive() -> None:
