@@ -132,7 +132,7 @@ def test_a_missing_score_column_is_warned_of(tmp_path: Path, capsys: pytest.Capt
         (
             ["replay", ".", "--out", "x"],
             2,
-            "tertium replay: Missing option '--format'. Choose from: mot, kitti (see tertium replay --help)",
+            "tertium replay: Missing option '--format'. Choose from: mot, kitti",
         ),
         (["replay", ".", "--format", "tiff", "--out", "x"], 2, "'tiff' is not one of 'mot', 'kitti'"),
         (["replay", ".", "--format", "mot", "--out", "-", "--batch", "0"], 2, "--batch"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Generator
@@ -23,6 +24,8 @@ def written(path: Path) -> Generator[TextIO]:
         CommandError: the file can't be written.
     """
     if path == STDOUT:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")  # as files are, whatever the terminal's encoding
         yield sys.stdout
         sys.stdout.flush()
         return
