@@ -87,6 +87,6 @@ def test_a_throttle_tells_how_many_it_held_back(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_throttle_remembers_no_more_than_so_many_keys() -> None:
     throttle = Throttle(seconds=3600, most_keys=10)
-    for number in range(1000):
-        assert throttle.admit(str(number)) == 0
-    assert len(throttle._next) <= 10
+    assert [throttle.admit(str(number)) for number in range(11)] == [0] * 11
+    assert throttle.admit("0") == 0  # forgotten, so that it may speak again
+    assert throttle.admit("10") is None

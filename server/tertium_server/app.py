@@ -17,7 +17,7 @@ from typing import Self
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from tertium_server.config import Settings
+from tertium_server.config import Settings, load_settings
 from tertium_server.engine import warm_up
 from tertium_server.errors import ConfigurationError, StartError
 from tertium_server.logs import configure_logs, get_logger
@@ -125,14 +125,27 @@ class Service:
         return self._settings.data_dir / _ADDRESS_FILE
 
 
+def main() -> int:
+    """``python -m tertium_server.app``: the server by environment and file alone, as containers run it."""
+    try:
+        settings = load_settings()
+    except StartError as error:
+        return _complain(error)
+    return run(settings)
+
+
 def run(settings: Settings) -> int:
     """Runs the server until SIGTERM or SIGINT; returns the exit code. A second signal ends it at once."""
     configure_logs(settings.log_level, settings.log_format)
     try:
         return uvloop.run(_run(settings))
     except StartError as error:
-        print(f"tertium: {error}", file=sys.stderr)  # noqa: T201 - for the person who typed the command; no log line
-        return EXIT_BAD_START
+        return _complain(error)
+
+
+def _complain(error: StartError) -> int:
+    print(f"tertium: {error}", file=sys.stderr)  # noqa: T201 - for the person who typed the command; no log line
+    return EXIT_BAD_START
 
 
 async def _run(settings: Settings) -> int:
@@ -229,9 +242,4 @@ def _remove(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    from tertium_server.config import load_settings
-
-    try:
-        sys.exit(run(load_settings()))
-    except StartError as start_error:
-        sys.exit(f"tertium: {start_error}")
+    sys.exit(main())

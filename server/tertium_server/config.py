@@ -71,86 +71,93 @@ class Settings(BaseSettings):
     )
 
     listen: Annotated[str, AfterValidator(_check_address)] = Field(
-        "127.0.0.1:7413", description="Address to serve gRPC on, HOST:PORT; port 0 takes any that is free."
+        default="127.0.0.1:7413", description="Address to serve gRPC on, HOST:PORT; port 0 takes any that is free."
     )
     reuse_port: bool = Field(
         default=False,
         description="Share the gRPC port with other server processes on this machine (SO_REUSEPORT), one a core, say.",
     )
-    metrics_host: str = Field("127.0.0.1", min_length=1, description="Host to serve /metrics, /healthz and /readyz on.")
-    metrics_port: Port = Field(9413, description="Port of /metrics, /healthz and /readyz; 0 takes any that is free.")
+    metrics_host: str = Field(
+        default="127.0.0.1", min_length=1, description="Host to serve /metrics, /healthz and /readyz on."
+    )
+    metrics_port: Port = Field(
+        default=9413, description="Port of /metrics, /healthz and /readyz; 0 takes any that is free."
+    )
     data_dir: Path = Field(
         default_factory=_default_data_dir,
         description="Folder for what the server keeps: the checkpoint key, and server.json with its addresses while it runs.",
     )
-    policy: Path | None = Field(None, description="Policy file to judge by; without it, the built-in policy.")
+    policy: Path | None = Field(default=None, description="Policy file to judge by; without it, the built-in policy.")
     groups: Names = Field(
-        ("default",),
+        default=("default",),
         max_length=256,
         description='Groups that metrics tell apart, separated by commas; all others are counted as "other".',
     )
 
     classes: Names = Field(
-        (),
+        default=(),
         max_length=1024,
         description="Classes that metrics tell apart beside those the policy names, separated by commas.",
     )
 
-    max_streams: int = Field(1024, ge=1, le=1_000_000, description="Most streams open at a time.")
-    max_detections_per_frame: int = Field(1000, ge=1, le=100_000, description="Most detections of one frame.")
+    max_streams: int = Field(default=1024, ge=1, le=1_000_000, description="Most streams open at a time.")
+    max_detections_per_frame: int = Field(default=1000, ge=1, le=100_000, description="Most detections of one frame.")
     max_tracks_per_stream: int = Field(
-        2000,
+        default=2000,
         ge=1,
         le=200_000,
         description="Most tracks of a stream alive at a time; at least as many as detections of a frame.",
     )
-    max_frames_per_message: int = Field(256, ge=1, le=100_000, description="Most frames of one message.")
+    max_frames_per_message: int = Field(default=256, ge=1, le=100_000, description="Most frames of one message.")
     max_message_bytes: int = Field(
-        4 * _MEBIBYTE, ge=1024, le=1024 * _MEBIBYTE, description="Largest message taken from a caller, in bytes."
+        default=4 * _MEBIBYTE,
+        ge=1024,
+        le=1024 * _MEBIBYTE,
+        description="Largest message taken from a caller, in bytes.",
     )
     heavy_detections: int = Field(
-        3000,
+        default=3000,
         ge=1,
         le=10_000_000,
         description="Messages that may hold more detections than this run beside the others, in threads of their own.",
     )
-    heavy_workers: int = Field(1, ge=1, le=256, description="Threads for heavy messages.")
-    open_seconds: Seconds = Field(30.0, description="How long a call may wait before it sends its Open.")
+    heavy_workers: int = Field(default=1, ge=1, le=256, description="Threads for heavy messages.")
+    open_seconds: Seconds = Field(default=30.0, description="How long a call may wait before it sends its Open.")
 
     checkpoint_interval: int = Field(
-        100, ge=1, le=10_000, description="Frames between two checkpoints, where the caller names no number."
+        default=100, ge=1, le=10_000, description="Frames between two checkpoints, where the caller names no number."
     )
     checkpoint_key_file: Path | None = Field(
-        None,
+        default=None,
         description="File with the key that signs checkpoints, at least 32 bytes; replicas share it. Without it: made in the data folder.",
     )
     checkpoint_key: SecretStr | None = Field(
-        None,
+        default=None,
         min_length=_SHORTEST_KEY,
         description="The key itself, for environments that hand secrets over as variables.",
     )
 
     drain_seconds: Seconds = Field(
-        20.0, description="How long the server takes at most to stop: final checkpoints, then the end."
+        default=20.0, description="How long the server takes at most to stop: final checkpoints, then the end."
     )
     reflection: bool = Field(
         default=True, description="Serve gRPC reflection, by which tools find out what there is to call."
     )
     keepalive_seconds: Seconds = Field(
-        30.0, description="Silence on a connection after which the server asks whether its caller is there."
+        default=30.0, description="Silence on a connection after which the server asks whether its caller is there."
     )
     keepalive_timeout_seconds: Seconds = Field(
-        10.0, description="How long it waits for the answer before it gives the caller up."
+        default=10.0, description="How long it waits for the answer before it gives the caller up."
     )
     min_ping_seconds: Seconds = Field(
-        5.0, description="Callers that ask more often than this whether the server is there are cut off."
+        default=5.0, description="Callers that ask more often than this whether the server is there are cut off."
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Least level of what is logged."
+        default="info", description="Least level of what is logged."
     )
     log_format: Literal["auto", "json", "console"] = Field(
-        "auto", description="How log lines look; auto: for people on a terminal, JSON elsewhere."
+        default="auto", description="How log lines look; auto: for people on a terminal, JSON elsewhere."
     )
 
     @classmethod

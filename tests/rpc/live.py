@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +17,8 @@ from typing import Any, Self
 import grpc
 import httpx
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]  # nobody's stubs
+from grpc_health.v1 import health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2_grpc
 from prometheus_client.parser import text_string_to_metric_families
 
 from tertium.v1 import decision_service_pb2_grpc
@@ -57,18 +59,34 @@ class Live:
 
 
 @asynccontextmanager
-async def serving(data_dir: Path, **changes: Any) -> AsyncIterator[Live]:
+async def serving(data_dir: Path, **changes: Any) -> AsyncGenerator[Live, None]:
     """A server that runs while the block does."""
     async with Service(settings(data_dir, **changes)) as service, grpc.aio.insecure_channel(service.listen) as channel:
         yield Live(service, channel)
+
+
+def raw_decide(channel: grpc.aio.Channel) -> Any:
+    """grpc's own call object of a Decide call on raw bytes."""
+    method: Any = channel.stream_stream("/tertium.v1.DecisionService/Decide")
+    return method()
+
+
+def health_stub(channel: grpc.aio.Channel) -> Any:
+    """A stub whose methods the stubs of types leave out."""
+    return health_pb2_grpc.HealthStub(channel)
+
+
+def reflection_call(channel: grpc.aio.Channel) -> Any:
+    """An open call to reflection."""
+    stub: Any = reflection_pb2_grpc.ServerReflectionStub
+    return stub(channel).ServerReflectionInfo()
 
 
 class Call:
     """A Decide call on raw bytes."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
-        method = channel.stream_stream("/tertium.v1.DecisionService/Decide")
-        self._call: Any = method()
+        self._call = raw_decide(channel)
         self.opened = Response()
 
     async def send(self, data: bytes) -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
 
 from tertium.v1 import decision_service_pb2
 from tests.rpc.builders import open_message, person, recording, request
-from tests.rpc.live import Call, Live, ending_of, serving, until
+from tests.rpc.live import Call, Live, ending_of, health_stub, reflection_call, serving, until
 
 DECIDE = {"grpc_type": "bidi_stream", "grpc_service": "tertium.v1.DecisionService", "grpc_method": "Decide"}
 BATCH = {"grpc_type": "unary", "grpc_service": "tertium.v1.DecisionService", "grpc_method": "DecideBatch"}
@@ -25,8 +26,19 @@ REFLECTION = {
 }
 METHODS = [DECIDE, BATCH, CHECK, WATCH, REFLECTION]
 # As google.golang.org/grpc/codes prints them.
-GO_CODES = tuple(
-    ["OK", "Canceled", "Unknown", "InvalidArgument", "DeadlineExceeded", "NotFound", "AlreadyExists", "PermissionDenied", "ResourceExhausted", "FailedPrecondition", "Aborted", "OutOfRange", "Unimplemented", "Internal", "Unavailable", "DataLoss", "Unauthenticated"]
+GO_CODES = (
+    *(
+        "OK",
+        "Canceled",
+        "Unknown",
+        "InvalidArgument",
+        "DeadlineExceeded",
+        "NotFound",
+        "AlreadyExists",
+        "PermissionDenied",
+    ),
+    *("ResourceExhausted", "FailedPrecondition", "Aborted", "OutOfRange", "Unimplemented", "Internal", "Unavailable"),
+    *("DataLoss", "Unauthenticated"),
 )
 
 
@@ -88,7 +100,7 @@ async def test_unary_calls_count_one_message_each_way(tmp_path: Path) -> None:
 
 async def test_health_calls_count(tmp_path: Path) -> None:
     async with serving(tmp_path) as live:
-        stub = health_pb2_grpc.HealthStub(live.channel)
+        stub = health_stub(live.channel)
         await stub.Check(health_pb2.HealthCheckRequest())
         await ending_of(stub.Check(health_pb2.HealthCheckRequest(service="x")))
         assert handled(live, CHECK) == {"OK": 1, "NotFound": 1}
@@ -101,7 +113,7 @@ async def test_health_calls_count(tmp_path: Path) -> None:
 
 async def test_reflection_calls_count(tmp_path: Path) -> None:
     async with serving(tmp_path) as live:
-        call = reflection_pb2_grpc.ServerReflectionStub(live.channel).ServerReflectionInfo()
+        call = reflection_call(live.channel)
         for _ in range(3):
             await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
             assert (await call.read()).HasField("list_services_response")
@@ -115,7 +127,8 @@ async def test_methods_that_do_not_exist_make_no_labels(tmp_path: Path) -> None:
     async with serving(tmp_path) as live:
         before = len(list(live.service.registry.collect()))
         for name in ("A", "B"):
-            ending = await ending_of(live.channel.unary_unary(f"/tertium.v1.DecisionService/{name}")(b""))
+            method: Any = live.channel.unary_unary(f"/tertium.v1.DecisionService/{name}")
+            ending = await ending_of(method(b""))
             assert ending.code is grpc.StatusCode.UNIMPLEMENTED
         methods = {
             sample.labels["grpc_method"]

@@ -24,7 +24,7 @@ from tests.rpc.builders import (
     solo,
     told,
 )
-from tests.rpc.live import Call, Live, ending_of, serving, until
+from tests.rpc.live import Call, Live, ending_of, raw_decide, serving, until
 
 Notice = decisions_pb2.Notice
 Batch = decision_service_pb2.DecideBatchRequest
@@ -134,8 +134,7 @@ async def test_a_newer_call_takes_the_stream_over(tmp_path: Path) -> None:
 async def test_a_call_that_does_not_read_is_taken_over_all_the_same(tmp_path: Path) -> None:
     """Its server hangs in a write, for the windows are full."""
     async with serving(tmp_path) as live:
-        method = live.channel.stream_stream("/tertium.v1.DecisionService/Decide")
-        deaf: Any = method()
+        deaf = raw_decide(live.channel)
         await deaf.write(opening().SerializeToString())
         sending = asyncio.create_task(flood(deaf))
         await until_stuck(live)
@@ -360,8 +359,7 @@ async def test_while_it_drains_nothing_new_is_taken(tmp_path: Path) -> None:
 
 async def test_a_caller_that_does_not_read_holds_up_the_end_no_longer_than_allowed(tmp_path: Path) -> None:
     async with serving(tmp_path, drain_seconds=0.5) as live:
-        method = live.channel.stream_stream("/tertium.v1.DecisionService/Decide")
-        deaf: Any = method()
+        deaf = raw_decide(live.channel)
         await deaf.write(opening().SerializeToString())
         sending = asyncio.create_task(flood(deaf))
         await until_stuck(live)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import grpc
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
 
 from tertium.v1 import decision_service_pb2
 from tertium_server.app import Service
 from tests.rpc.builders import open_message
-from tests.rpc.live import Live, ending_of, serving, settings
+from tests.rpc.live import Live, ending_of, health_stub, reflection_call, serving, settings
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -22,8 +22,9 @@ NAMES = ["", "tertium.v1.DecisionService"]
 
 
 async def check(channel: grpc.aio.Channel, name: str) -> int:
-    response = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=name))
-    return response.status
+    response = await health_stub(channel).Check(health_pb2.HealthCheckRequest(service=name))
+    status: int = response.status
+    return status
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -67,8 +68,7 @@ async def test_before_the_kernels_are_compiled_nothing_is_served(
 async def test_watchers_are_told_when_the_server_drains(tmp_path: Path) -> None:
     async with serving(tmp_path) as live:
         watches = [
-            health_pb2_grpc.HealthStub(live.channel).Watch(health_pb2.HealthCheckRequest(service=name))
-            for name in [*NAMES, "x"]
+            health_stub(live.channel).Watch(health_pb2.HealthCheckRequest(service=name)) for name in [*NAMES, "x"]
         ]
         assert [(await watch.read()).status for watch in watches] == [SERVING, SERVING, SERVICE_UNKNOWN]
         stopping = asyncio.create_task(live.service.stop())
@@ -79,13 +79,13 @@ async def test_watchers_are_told_when_the_server_drains(tmp_path: Path) -> None:
 async def test_watchers_do_not_hold_up_the_end(tmp_path: Path) -> None:
     """A Watch call never ends by itself: the server has to end it, long before its drain_seconds are over."""
     async with serving(tmp_path, drain_seconds=3600) as live:
-        watch = health_pb2_grpc.HealthStub(live.channel).Watch(health_pb2.HealthCheckRequest())
+        watch = health_stub(live.channel).Watch(health_pb2.HealthCheckRequest())
         await watch.read()
         await asyncio.wait_for(live.service.stop(), 60)
 
 
 async def services(channel: grpc.aio.Channel) -> list[str]:
-    call = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo()
+    call = reflection_call(channel)
     await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
     response = await call.read()
     await call.done_writing()
