@@ -24,7 +24,7 @@ from .kernels.grouping import Boxes, Truths, group_by_frame, sort_by_score
 from .kernels.matching import Marks, Rules
 from .readers import Kind, Labelled, Sequence, Truth
 
-Scores = NDArray[np.float32] | NDArray[np.float64]
+Scores = NDArray[np.floating]
 
 _JUST_UNDER_ONE = 1.0 - 1e-10
 """The largest IoU that is asked for, as in pycocotools: rounding must not part a box from itself."""
