@@ -2,7 +2,15 @@
 
 from tertium_server.policy.compilation import compile_parameters
 from tertium_server.policy.errors import PolicyError
-from tertium_server.policy.file import default_policy, load_policy, parse_policy
+from tertium_server.policy.file import default_policy, dump_policy, load_policy, parse_policy
 from tertium_server.policy.model import Policy
 
-__all__ = ["Policy", "PolicyError", "compile_parameters", "default_policy", "load_policy", "parse_policy"]
+__all__ = [
+    "Policy",
+    "PolicyError",
+    "compile_parameters",
+    "default_policy",
+    "dump_policy",
+    "load_policy",
+    "parse_policy",
+]

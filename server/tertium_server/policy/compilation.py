@@ -89,7 +89,8 @@ def _fill_tracker(record: np.void, policy: Policy, settings: StreamSettings) -> 
         "want_coasted": settings.include_coasted,
         "want_features": settings.include_features,
         # Overlaps cost time that grows with the square of the detections: only where somebody weighs them.
-        "want_overlap": settings.include_features or any(judgement.box.weights.overlap != 0.0 for judgement in judgements),
+        "want_overlap": settings.include_features
+        or any(judgement.box.weights.overlap != 0.0 for judgement in judgements),
     }
     for name, value in values.items():
         record[name] = value

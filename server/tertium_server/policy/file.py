@@ -1,7 +1,9 @@
 """The file form of a policy: YAML 1.2 (where ``yes`` and ``no`` are plain words, not truth values), read with errors that name the field."""
 
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +44,36 @@ def parse_policy(text: str, source: str) -> Policy:
         return Policy.model_validate(data)
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc']) or 'policy'}: {problem['msg']}" for problem in error.errors()
+            f"{'.'.join(str(part) for part in problem['loc']) or 'policy'}: {problem['msg']}"
+            for problem in error.errors()
         )
         raise PolicyError(f"{source}: {problems}") from error
+
+
+def dump_policy(policy: Policy, comment: str = "") -> str:
+    """A policy as YAML text that :func:`parse_policy` reads back as an equal policy. ``comment`` heads it; classes say only what differs."""
+    tree = policy.model_dump(mode="json")
+    tree["classes"] = {name: _difference(tree["defaults"], own) for name, own in tree["classes"].items()}
+    writer = YAML(pure=True)
+    writer.width = 120
+    writer.default_flow_style = None
+    stream = StringIO()
+    writer.dump(tree, stream)
+    head = "".join(f"# {line}".rstrip() + "\n" for line in comment.splitlines())
+    return head + stream.getvalue()
+
+
+def _difference(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``own`` says otherwise than ``base``, section by section."""
+    different: dict[str, Any] = {}
+    for key, value in own.items():
+        if isinstance(value, Mapping):
+            below = _difference(base[key], value)
+            if below:
+                different[key] = below
+        elif value != base[key]:
+            different[key] = value
+    return different
 
 
 @cache
