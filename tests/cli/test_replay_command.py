@@ -200,6 +200,16 @@ def test_version_and_help_load_neither_numba_nor_grpc() -> None:
         assert "ertium" in done.stdout
 
 
+def test_a_reader_of_standard_output_that_goes_away_leaves_no_traceback(recordings: Path) -> None:
+    command = [sys.executable, "-m", "tertium_server.cli", "replay", str(recordings), "--format", "mot", "--out", "-"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as replay:
+        assert replay.stdout is not None
+        assert replay.stderr is not None
+        replay.stdout.close()
+        assert not replay.stderr.read()
+        assert replay.wait() == 1
+
+
 def test_the_command_runs_as_a_module_too() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tertium_server.cli", "replay", "gone", "--format", "mot", "--out", "-"],

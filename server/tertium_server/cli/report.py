@@ -36,10 +36,11 @@ def _table(summaries: list[SequenceSummary], policy_version: str) -> Table:
         caption=f"{everything.frames_per_second:,.0f} frames/s · policy {policy_version}",
         caption_justify="left",
         pad_edge=False,
+        collapse_padding=True,
     )
     footer = _cells(everything)
     table.add_column("sequence", footer[0], overflow="fold")
-    for name, foot in zip(("frames", "boxes", "YES", "MAYBE", "NO", "tracks", "YES", "MAYBE"), footer[1:], strict=True):
+    for name, foot in zip(("frames", "boxes", "YES", "MAYBE", "NO", "tracks", "YES"), footer[1:], strict=True):
         table.add_column(name, foot, justify="right", style=_STYLES.get(name), no_wrap=True)
     for summary in summaries:
         table.add_row(*_cells(summary))
@@ -53,7 +54,7 @@ def _cells(summary: SequenceSummary) -> tuple[str, ...]:
         f"{summary.detections:,}",
         *(f"{summary.verdicts[name]:,}" for name in ("YES", "MAYBE", "NO")),
         f"{summary.tracks:,}",
-        *(f"{summary.track_verdicts[name]:,}" for name in ("YES", "MAYBE")),
+        f"{summary.track_verdicts['YES']:,}",
     )
 
 
