@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from tertium_server.engine import EngineParameters, StreamSettings
 from tertium_server.engine.layout import CLASS, TRACKER
@@ -27,7 +28,7 @@ def _track_weights(weights: TrackWeights) -> list[float]:
 
 def _fill_class(record: np.void, class_id: int, judgement: Judgement) -> None:
     scores, evidence, box, track = judgement.scores, judgement.evidence, judgement.box, judgement.track
-    values = {
+    values: dict[str, npt.ArrayLike] = {
         "id": class_id,
         "offset": scores.offset,
         "gain": scores.gain,
@@ -57,7 +58,7 @@ def _fill_tracker(record: np.void, policy: Policy, settings: StreamSettings) -> 
     motion, association, lifetime = policy.tracker.motion, policy.tracker.association, policy.tracker.lifetime
     unit = unit_process_noise()
     judgements = [policy.judgement(name) for name in settings.class_names.values()]
-    values = {
+    values: dict[str, npt.ArrayLike] = {
         "measurement_noise": motion.measurement_noise,
         "acceleration": motion.acceleration,
         "size_acceleration": motion.size_acceleration,

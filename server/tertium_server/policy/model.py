@@ -1,7 +1,7 @@
 """The Policy value: everything that turns detections into verdicts.
 
-A policy is immutable. ``defaults`` hold for every class; ``classes`` override any of them by class name. Probabilities lie between 0 and 1, evidence is in
-log-odds, times in seconds.
+A policy is immutable. ``defaults`` hold for every class; ``classes`` override any of them by class name. Probabilities lie between 0 and 1,
+evidence is in log-odds, times in seconds.
 """
 
 import hashlib
@@ -211,7 +211,7 @@ class Policy(_Value):
 
     @model_validator(mode="before")
     @classmethod
-    def _complete_classes(cls, data: Any) -> Any:
+    def _complete_classes(cls, data: object) -> object:
         """Completes what a class leaves out from ``defaults``, so that each stands alone."""
         if not isinstance(data, Mapping) or not isinstance(data.get("classes"), Mapping):
             return data

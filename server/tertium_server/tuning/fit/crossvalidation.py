@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from tertium_server.engine import Workspace
 from tertium_server.policy import Policy
-
 from tertium_server.tuning.matching import Matches
 from tertium_server.tuning.readers import Labelled
+
 from .folds import Folds
 from .logistic import Floats, sigmoid
 from .model import Effort, Material, fit_policy
@@ -70,7 +70,8 @@ def cross_validate(
 ) -> list[HeldOut]:
     """Fits a policy without each fold and asks it about the fold. ``told`` hears how many folds are done. The same whatever ``jobs``."""
     results = [_nothing(len(one.sequence)) for one in labelled]
-    tasks = (delayed(_one_fold)(labelled, matches, folds, fold, start, effort, guarded) for fold in range(folds.count))
+    course = _Course(tuple(labelled), tuple(matches), folds, start, effort, guarded)
+    tasks = (delayed(_one_fold)(course, fold) for fold in range(folds.count))
     done: Iterator[Any] = Parallel(n_jobs=jobs, return_as="generator")(tasks)
     for number, answers in enumerate(done):
         for index, (chosen, answer) in answers.items():
@@ -88,26 +89,31 @@ def _nothing(count: int) -> HeldOut:
     return HeldOut(np.zeros(count), np.zeros(count), np.zeros(count), np.zeros(count, np.int64))
 
 
-def _one_fold(
-    labelled: Sequence[Labelled],
-    matches: Sequence[Matches],
-    folds: Folds,
-    fold: int,
-    start: Policy,
-    effort: Effort,
-    guarded: frozenset[str],
-) -> dict[int, tuple[NDArray[np.bool_], HeldOut]]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Course:
+    """What all folds of a cross-validation have in common."""
+
+    labelled: tuple[Labelled, ...]
+    matches: tuple[Matches, ...]
+    folds: Folds
+    start: Policy
+    effort: Effort
+    guarded: frozenset[str]
+
+
+def _one_fold(course: _Course, fold: int) -> dict[int, tuple[NDArray[np.bool_], HeldOut]]:
     """For each sequence with detections in the fold: which they are, and what the policy fitted without them says."""
-    materials = make_materials(labelled, matches, folds, fold)
+    folds = course.folds
+    materials = make_materials(course.labelled, course.matches, folds, fold)
     learned = [one for one in materials if one.usable.any()]
-    policy = fit_policy(learned, start, effort, guarded=guarded).policy
+    policy = fit_policy(learned, course.start, course.effort, guarded=course.guarded).policy
     workspace = Workspace()
     answers = {}
-    for index, one in enumerate(labelled):
+    for index, one in enumerate(course.labelled):
         chosen = folds.held_out(index, fold)
         if not chosen.any():
             continue
-        seen = observe(one, matches[index], policy, workspace)
+        seen = observe(one, course.matches[index], policy, workspace)
         box, track, calibrated = read_out(seen.box_features, seen.track_features, one, policy)
         # Track numbers of different folds must not meet where blocks of one sequence are put together.
         track_ids = seen.track_ids[chosen] + (fold << 40 if folds.unit == "block" else 0)

@@ -1,8 +1,7 @@
 """Folds: what is held out while the rest is fitted.
 
-Detections of one frame, and frames of one sequence, depend on each other; so whole sequences are held out. Where there is but one, it is cut into blocks
-of consecutive frames, and a frame's worth of its neighbours' future never judges it: the engine runs over the whole, the read-outs are
-fitted on the other blocks.
+Detections of one frame, and frames of one sequence, depend on each other; so whole sequences are held out. Where there is but one, it is
+cut into blocks of consecutive frames: the engine runs over the whole, and the read-outs of a block are fitted on the others.
 """
 
 from __future__ import annotations

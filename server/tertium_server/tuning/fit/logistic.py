@@ -66,43 +66,55 @@ def fit_logistic(
     spread[spread < _LEAST_SPREAD] = 1.0
     pull = np.full(len(ridge.centre), ridge.strength / count + _LEAST_PULL)
     pull[0] = _LEAST_PULL
-    floor = np.where(rising, 0.0, -np.inf)
-    return _newton(features / spread, labels, share, ridge.centre * spread, pull, floor) / spread
+    problem = _Problem(features / spread, labels, share, ridge.centre * spread, pull, np.where(rising, 0.0, -np.inf))
+    return np.asarray(problem.solve() / spread)
 
 
-def _newton(features: Floats, labels: Floats, share: Floats, centre: Floats, pull: Floats, floor: Floats) -> Floats:
-    """Minimizes the penalized loss over coefficients not under ``floor``: Newton's method on those that are free, with halved steps.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Problem:
+    """A penalized loss of coefficients that don't fall under a floor. It is convex."""
 
-    The loss is convex, so a coefficient stays at its floor just while the gradient would push it under.
-    """
-    coefficients = np.maximum(centre, floor)
-    values = features @ coefficients
-    loss = _loss(values, coefficients, labels, share, centre, pull)
-    for _ in range(_MOST_STEPS):
-        chances = sigmoid(values)
-        gradient = (share * (chances - labels)) @ features + pull * (coefficients - centre)
-        free = (coefficients > floor) | (gradient < 0.0)
-        curvature = share * chances * (1.0 - chances)
-        hessian = (features[:, free].T * curvature) @ features[:, free] + np.diag(pull[free])
+    features: Floats
+    labels: Floats
+    share: Floats
+    centre: Floats
+    pull: Floats
+    floor: Floats
+
+    def solve(self) -> Floats:
+        """Its minimum, by Newton's method on the coefficients that are free: one at its floor stays there while the gradient pushes it down."""
+        coefficients = np.maximum(self.centre, self.floor)
+        loss = self.loss(coefficients)
+        for _ in range(_MOST_STEPS):
+            trial, found = self._descend(coefficients, self._newton_step(coefficients), loss)
+            gained, coefficients, loss = loss - found, trial, found
+            if gained < _LEAST_GAIN:
+                break
+        return coefficients
+
+    def loss(self, coefficients: Floats) -> float:
+        values = self.features @ coefficients
+        away = coefficients - self.centre
+        likelihood = self.share @ (np.logaddexp(0.0, values) - self.labels * values)
+        return float(likelihood + 0.5 * self.pull @ (away * away))
+
+    def _newton_step(self, coefficients: Floats) -> Floats:
+        chances = sigmoid(self.features @ coefficients)
+        gradient = (self.share * (chances - self.labels)) @ self.features + self.pull * (coefficients - self.centre)
+        free = (coefficients > self.floor) | (gradient < 0.0)
+        chosen = self.features[:, free]
+        hessian = (chosen.T * (self.share * chances * (1.0 - chances))) @ chosen + np.diag(self.pull[free])
         step = np.zeros(len(coefficients))
         step[free] = np.linalg.solve(hessian, gradient[free])
+        return step
+
+    def _descend(self, start: Floats, step: Floats, loss: float) -> tuple[Floats, float]:
+        """The first of the step, its half, its quarter … that does not raise the loss; the start, where even a tiny one does."""
         size = 1.0
         while size > _LEAST_STEP:
-            trial = np.maximum(coefficients - size * step, floor)
-            values = features @ trial
-            found = _loss(values, trial, labels, share, centre, pull)
+            trial = np.maximum(start - size * step, self.floor)
+            found = self.loss(trial)
             if found <= loss:
-                break
+                return trial, found
             size *= 0.5
-        else:
-            break
-        gained = loss - found
-        coefficients, loss = trial, found
-        if gained < _LEAST_GAIN:
-            break
-    return coefficients
-
-
-def _loss(values: Floats, coefficients: Floats, labels: Floats, share: Floats, centre: Floats, pull: Floats) -> float:
-    away = coefficients - centre
-    return float(share @ (np.logaddexp(0.0, values) - labels * values) + 0.5 * pull @ (away * away))
+        return start, loss

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from tertium_server.engine import Workspace
 from tertium_server.engine.evidence import SCORE_MARGIN
 from tertium_server.policy import Policy
-
 from tertium_server.tuning.matching import Matches
 from tertium_server.tuning.readers import Labelled
+
 from .logistic import Floats, Ridge, fit_logistic, log_loss, sigmoid
 from .observation import Observation, observe
 from .readouts import BOX_CAPACITIES, BOX_NAMES, BOX_RISING, TRACK_NAMES, Examples, Readout, fit_box, fit_track

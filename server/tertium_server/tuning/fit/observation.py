@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from tertium_server.engine import FrameColumns, StreamEngine, Workspace
 from tertium_server.policy import Policy, compile_parameters
-
 from tertium_server.tuning.decisions import ReplayError
 from tertium_server.tuning.frames import frames_of
 from tertium_server.tuning.matching import Matches, match
 from tertium_server.tuning.readers import Labelled
 from tertium_server.tuning.replay import stream_settings
+
 from .logistic import Floats
 
 _REAL_SHARE = 0.5
