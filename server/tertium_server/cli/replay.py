@@ -26,6 +26,7 @@ class Format(StrEnum):
     MOT = "mot"
     KITTI = "kitti"
     COCO = "coco"
+    FIFTYONE = "fiftyone"
 
 
 class Scores(StrEnum):
@@ -53,7 +54,8 @@ def replay(  # noqa: PLR0913  # the options of the command line
             metavar="DETECTIONS",
             help="One sequence or a folder of sequences. [bold]mot[/bold]: a folder with det/det.txt and seqinfo.ini, "
             "a folder of such folders, or a det.txt. [bold]kitti[/bold]: a .txt, a folder of .txt files, "
-            "or one that holds detections/. [bold]coco[/bold]: a .json.",
+            "or one that holds detections/. [bold]coco[/bold]: a .json. "
+            "[bold]fiftyone[/bold]: the folder of an export.",
             show_default=False,
         ),
     ],
@@ -91,7 +93,7 @@ def replay(  # noqa: PLR0913  # the options of the command line
         typer.Option(
             min=0.001,
             max=1000,
-            help="Frames per second, in place of what the recording says (mot: seqinfo.ini, kitti: 10; coco: 30 where it does not say).",
+            help="Frames per second, in place of what the recording says (mot: seqinfo.ini, kitti: 10; others: 30 where they do not say).",
             rich_help_panel=_RECORDING,
         ),
     ] = None,

@@ -102,6 +102,11 @@ def make_album(name: str, images: Iterable[Image], fps: float | None, source: Pl
     return _numbered(album, images) if numbered else album
 
 
+def places_of(albums: Iterable[Album]) -> dict[Key, tuple[int, int]]:
+    """Which album each image is in, and its frame number there, by its key."""
+    return {key: (number, frame) for number, album in enumerate(albums) for key, frame in album.frames.items()}
+
+
 def natural(name: str) -> list[tuple[int, int, str]]:
     """A key to sort names by as people do: numbers in them by value."""
     return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in _DIGITS.split(name) if part]

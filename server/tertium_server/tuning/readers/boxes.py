@@ -21,8 +21,9 @@ from .checks import (
 )
 from .errors import Place, ReadError
 from .formats import Options
+from .json_file import Entries
 from .sequence import Sequence
-from .truth import Kind, Truth
+from .truth import Truth
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +62,16 @@ class Boxes:
     track_ids: NDArray[np.float64]
     """(N,) track ids from 0; below 0 for none."""
 
+    kinds: NDArray[np.uint8]
+    """(N,) Kind of each, where the boxes are truth."""
+
     rows: NDArray[np.int64]
     """(N,) where each stands, from 1."""
 
     source: Path
     keys: Keys
     locate: Locate
+    warnings: tuple[str, ...] = ()
 
     def sequence(self, options: Options) -> Sequence:
         """The boxes as detections.
@@ -96,11 +101,11 @@ class Boxes:
             source=self.source,
             times=album.times,
             logits=options.logits,
-            warnings=(*album.warnings, *warnings),
+            warnings=(*album.warnings, *self.warnings, *warnings),
         )
 
-    def truth(self, kinds: NDArray[np.uint8] | None = None) -> Truth:
-        """The boxes as truth; all are to be evaluated unless `kinds` (N,) says otherwise.
+    def truth(self) -> Truth:
+        """The boxes as truth.
 
         Raises:
             ReadError: a value can't be taken.
@@ -118,10 +123,10 @@ class Boxes:
             boxes=corners,
             class_ids=class_ids,
             track_ids=track_ids,
-            kinds=np.full(len(corners), Kind.EVALUATE, np.uint8) if kinds is None else kinds,
+            kinds=self.kinds,
             rows=self.rows,
             source=self.source,
-            warnings=warn_of_doubled_ids(self.frames, track_ids, self.locate, self.keys.track),
+            warnings=(*self.warnings, *warn_of_doubled_ids(self.frames, track_ids, self.locate, self.keys.track)),
         )
 
     def _corners(self) -> NDArray[np.float64]:
@@ -147,3 +152,43 @@ class Boxes:
         check_class_names(self.names, self.locate, self.keys.label)
         names, class_ids = np.unique(self.names, return_inverse=True)
         return {index: str(name) for index, name in enumerate(names)}, class_ids.astype(np.uint32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoxTable:
+    """The boxes of a whole JSON file, N in its order, on the images of albums."""
+
+    entries: Entries
+    """The objects they come from."""
+
+    albums: tuple[Album, ...]
+
+    places: NDArray[np.int64]
+    """(N, 2) for each: which album, and its frame number there."""
+
+    xywh: NDArray[np.float64]
+    names: NDArray[np.str_]
+    scores: NDArray[np.float64] | None
+    track_ids: NDArray[np.float64]
+    kinds: NDArray[np.uint8]
+    keys: Keys
+    warnings: tuple[str, ...] = ()
+
+    def of(self, name: str) -> Boxes:
+        """Those of one album."""
+        number = next(number for number, album in enumerate(self.albums) if album.name == name)
+        chosen = np.flatnonzero(self.places[:, 0] == number)
+        return Boxes(
+            album=self.albums[number],
+            frames=self.places[chosen, 1],
+            xywh=self.xywh[chosen],
+            names=self.names[chosen],
+            scores=None if self.scores is None else self.scores[chosen],
+            track_ids=self.track_ids[chosen],
+            kinds=self.kinds[chosen],
+            rows=self.entries.rows()[chosen],
+            source=self.entries.file,
+            keys=self.keys,
+            locate=lambda index, key: self.entries.place(int(chosen[index]), key),
+            warnings=self.warnings,
+        )

@@ -16,15 +16,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from collections.abc import Sequence as Values
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .albums import Album
-from .boxes import Boxes, Keys
+from .albums import places_of
+from .boxes import BoxTable, Keys
 from .coco_document import Document, albums_of, load_document
 from .errors import NothingFoundError, Place, ReadError
 from .formats import Options, Source
@@ -53,33 +52,12 @@ class Coco:
 
     def read(self, source: Source, options: Options) -> Sequence:
         """The detections of one video, or of all images."""
-        return _boxes_of(source, _table_of(source.file, options)).sequence(options)
+        return _table_of(source.file, options).of(source.name).sequence(options)
 
     def read_truth(self, source: Source, options: Options, sequence: Sequence, named: AbstractSet[str]) -> Truth:
         """The truth about one video, or about all images."""
         del sequence, named  # what images there are, the truth itself says; and all its classes are evaluated
-        table = _table_of(source.file, options)
-        boxes = _boxes_of(source, table)
-        return boxes.truth(table.kinds[boxes.rows - 1])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Table:
-    """The annotations of a file as columns, N rows, put in their places."""
-
-    entries: Entries
-    albums: tuple[Album, ...]
-
-    album: NDArray[np.int64]
-    """(N,) places in albums."""
-
-    frames: NDArray[np.int64]
-    xywh: NDArray[np.float64]
-    names: NDArray[np.str_]
-    scores: NDArray[np.float64] | None
-    track_ids: NDArray[np.float64]
-    kinds: NDArray[np.uint8]
-    tracks_key: str
+        return _table_of(source.file, options).of(source.name).truth()
 
 
 def _find(path: Path, names: tuple[str, ...], options: Options) -> tuple[Source, ...]:
@@ -111,34 +89,32 @@ def _teller_of(file: Path, options: Options) -> Document:
     return teller
 
 
-def _table_of(file: Path, options: Options) -> _Table:
+def _table_of(file: Path, options: Options) -> BoxTable:
     document, teller = load_document(file), _teller_of(file, options)
     return _table(file, document.stamp, teller.file, teller.stamp, options.fps)
 
 
 @lru_cache(maxsize=4)
-def _table(file: Path, stamp: Stamp, told: Path, told_stamp: Stamp, fps: float | None) -> _Table:
+def _table(file: Path, stamp: Stamp, told: Path, told_stamp: Stamp, fps: float | None) -> BoxTable:
     """A file's annotations, with images and categories as `told` calls them."""
     del stamp, told_stamp  # they are there for the cache: a file that was changed is read again
     document, teller = load_document(file), load_document(told)
     entries, albums = document.annotations, albums_of(teller, fps)
     images = _images_as_told(document, teller)
-    where = {key: (number, frame) for number, album in enumerate(albums) for key, frame in album.frames.items()}
+    where = places_of(albums)
     _check_known(entries, "image_id", images, where, "image")
-    places = np.array([where[key] for key in images], np.int64).reshape(-1, 2)
     tracks = next((key for key in TRACKS if any(item.get(key) is not None for item in entries.items)), TRACKS[0])
     crowd, ignore = entries.numbers_or("iscrowd", 0) != 0, entries.numbers_or("ignore", 0) != 0
-    return _Table(
+    return BoxTable(
         entries=entries,
         albums=albums,
-        album=places[:, 0],
-        frames=places[:, 1],
+        places=np.array([where[key] for key in images], np.int64).reshape(-1, 2),
         xywh=entries.vectors("bbox", 4),
         names=_names(entries, document.categories if document.categories is not None else teller.categories),
         scores=entries.numbers_of_all("score"),
         track_ids=entries.numbers_or(tracks, -1),
         kinds=np.where(crowd, Kind.REGION, np.where(ignore, Kind.IGNORE, Kind.EVALUATE)).astype(np.uint8),
-        tracks_key=tracks,
+        keys=Keys(box="bbox", score="score", label="category_id", track=tracks),
     )
 
 
@@ -168,21 +144,3 @@ def _check_known(entries: Entries, name: str, keys: Values[Key], known: Collecti
             raise ReadError(
                 entries.place(index, name), f"is {key}, and there is no such {what}", f"add the {what}, or correct it"
             )
-
-
-def _boxes_of(source: Source, table: _Table) -> Boxes:
-    """The annotations of one sequence."""
-    number = next(number for number, album in enumerate(table.albums) if album.name == source.name)
-    chosen = np.flatnonzero(table.album == number)
-    return Boxes(
-        album=table.albums[number],
-        frames=table.frames[chosen],
-        xywh=table.xywh[chosen],
-        names=table.names[chosen],
-        scores=None if table.scores is None else table.scores[chosen],
-        track_ids=table.track_ids[chosen],
-        rows=chosen + 1,
-        source=source.file,
-        keys=Keys(box="bbox", score="score", label="category_id", track=table.tracks_key),
-        locate=lambda index, key: table.entries.place(int(chosen[index]), key),
-    )

@@ -20,7 +20,7 @@ from .errors import Place, ReadError
 Key = int | str
 """What an object is called by others."""
 
-Stamp = tuple[int, int]
+Stamp = tuple[int, ...]
 """What tells a file from the same file after a change: time of its last change in nanoseconds, size."""
 
 
@@ -72,6 +72,9 @@ class Entries:
 
     items: list[dict[str, Any]] = field(repr=False)
 
+    origins: list[tuple[int, str]] | None = field(default=None, repr=False)
+    """Where each lies, if not one after another: the number of what holds it, from 1, and the path in there."""
+
     @classmethod
     def of(cls, file: Path, value: Any, unit: str) -> Entries:  # noqa: ANN401  # JSON may be anything
         """The value as a list of objects.
@@ -91,7 +94,8 @@ class Entries:
 
     def place(self, index: int, key: str) -> Place:
         """Where the value of a key stands."""
-        return Place(self.file, index + 1, key, self.unit)
+        row, path = (index + 1, "") if self.origins is None else self.origins[index]
+        return Place(self.file, row, path + key, self.unit)
 
     def numbers(self, key: str) -> NDArray[np.float64]:
         """(N,) numbers that every object has under a key."""
@@ -143,6 +147,12 @@ class Entries:
     def keys(self, key: str) -> list[Key]:
         """(N,) ids that every object has under a key: whole numbers or texts."""
         return [_key_of(item, key, self.place(index, key)) for index, item in enumerate(self.items)]
+
+    def rows(self) -> NDArray[np.int64]:
+        """(N,) the numbers by which errors name them."""
+        if self.origins is None:
+            return np.arange(1, len(self) + 1, dtype=np.int64)
+        return np.array([row for row, _ in self.origins], np.int64)
 
     def text(self, index: int, key: str) -> str:
         """A text that an object has under a key."""

@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 
 from .coco import Coco
 from .errors import NothingFoundError, Place, ReadError, UnreadableError
+from .fiftyone import FiftyOne
 from .formats import Format, Options, Source
 from .kitti import Kitti
 from .mot import Mot
 from .sequence import Sequence
 
-FORMATS: Mapping[str, Format] = MappingProxyType({"mot": Mot(), "kitti": Kitti(), "coco": Coco()})
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    {"mot": Mot(), "kitti": Kitti(), "coco": Coco(), "fiftyone": FiftyOne()}
+)
 """The formats by name."""
 
 _NAMED = 12
