@@ -25,12 +25,15 @@ in `tertium_client.errors`, after all answers that came before. Callers that can
 The package logs to the logger "tertium_client" and needs grpcio, protobuf and numpy only.
 """
 
-from tertium_client._aio import AsyncClient, AsyncStream
+from tertium_client._async_client import AsyncClient
+from tertium_client._async_stream import AsyncStream
 from tertium_client._backoff import Reconnect
 from tertium_client._batch import BatchResult, BatchState
+from tertium_client._channel import ConnectionOptions
+from tertium_client._client import Client
 from tertium_client._encode import Frame
-from tertium_client._settings import OpenOptions, StreamSettings
-from tertium_client._sync import Client, Stream
+from tertium_client._settings import OpenOptions, StreamOptions, StreamSettings
+from tertium_client._stream import Stream
 from tertium_client.errors import (
     DeniedError,
     DisconnectedError,
@@ -68,6 +71,7 @@ __all__ = [
     "BatchState",
     "Client",
     "CoastedTracks",
+    "ConnectionOptions",
     "DeniedError",
     "DisconnectedError",
     "EventReason",
@@ -88,6 +92,7 @@ __all__ = [
     "ServerError",
     "Stream",
     "StreamClosedError",
+    "StreamOptions",
     "StreamSettings",
     "SupersededError",
     "TertiumError",

@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 from tertium.v1 import decision_service_pb2, stream_pb2
 from tertium_client import _decode
 from tertium_client._encode import EncodedFrame, Frame, FrameEncoder, frames_message, same_form
-from tertium_client._settings import OpenOptions, StreamSettings
+from tertium_client._settings import StreamOptions, StreamSettings
 from tertium_client._wire import delimited, flag
 from tertium_client.errors import InvalidFrameError, InvalidSettingsError, ProtocolError
 from tertium_client.values import Answer
@@ -33,7 +33,7 @@ class BatchState:
     """The last frame sent."""
 
     @classmethod
-    def start(cls, stream_id: str, **options: Unpack[OpenOptions]) -> BatchState:
+    def start(cls, stream_id: str, **options: Unpack[StreamOptions]) -> BatchState:
         """The state of a stream of which no frame was sent; its settings are those of open()."""
         settings = StreamSettings(stream_id=stream_id, **options)
         return cls(settings, settings.epoch)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypedDict
 from urllib.parse import quote
 
 import grpc
@@ -22,6 +23,17 @@ STREAM_KEY = "x-stream-key"
 Metadata = tuple[tuple[str, str | bytes], ...]
 
 
+class ConnectionOptions(TypedDict, total=False):
+    """The keyword arguments of both clients: see Connection, where each is described."""
+
+    credentials: grpc.ChannelCredentials | None
+    metadata: Iterable[tuple[str, str | bytes]]
+    reconnect: Reconnect
+    keepalive: float
+    max_message_bytes: int
+    channel_options: Iterable[tuple[str, str | int]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
     """Where the server is and how to speak to it."""
@@ -30,7 +42,7 @@ class Connection:
     """HOST:PORT, or any other name that gRPC resolves (`dns:///…`, `unix:…`)."""
     credentials: grpc.ChannelCredentials | None = None
     """As grpc.ssl_channel_credentials() makes them; None: without TLS."""
-    metadata: Metadata = field(default=(), repr=False)
+    metadata: Iterable[tuple[str, str | bytes]] = field(default=(), repr=False)
     """Sent with each call, such as ("authorization", "Bearer …"). Not shown by repr."""
     reconnect: Reconnect = field(default_factory=Reconnect)
     """How breaks are mended."""
@@ -38,10 +50,12 @@ class Connection:
     """Seconds of silence after which the connection is probed while a stream is open, 10 or more; 0: never."""
     max_message_bytes: int = 16 * 2**20
     """The largest answer that is taken."""
-    channel_options: tuple[tuple[str, str | int], ...] = ()
+    channel_options: Iterable[tuple[str, str | int]] = ()
     """Further options of the gRPC channel; they win over those made of the values above."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "metadata", tuple(self.metadata))
+        object.__setattr__(self, "channel_options", tuple(self.channel_options))
         if not self.address:
             raise InvalidSettingsError("address", "empty: give HOST:PORT")
         if self.keepalive and not self.keepalive >= 10:  # noqa: PLR2004  # servers take more frequent probes for an attack

@@ -1,10 +1,7 @@
 """One stream's state between the caller and a connection that may break at any time. No input or output, no threads, no clock of its own.
 
 What is promised: each frame that was accepted is answered to the caller exactly once, in order, however often the connection broke in between.
-
-Frames move along: accepted (waiting) → sent (kept: they may have to be sent again) → dropped when a checkpoint contains them. Answers move
-beside them: a message sent owes a response; its answers lie ready until the caller takes them. A break moves what was kept back to waiting, and
-the next connection opens with the last checkpoint and the last answered frame, so that the server repeats no answer; an answer that came
+After a break the next connection opens with the last checkpoint and the last answered frame, so that the server repeats no answer; one that came
 nevertheless is refused as a breach of contract, never handed out twice.
 
 What is held is bounded: `max_in_flight` frames unanswered, as many answers that nobody took, and the frames since the last checkpoint, of
@@ -17,7 +14,6 @@ import logging
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import grpc
 
@@ -25,13 +21,13 @@ from tertium.v1 import decision_service_pb2, decisions_pb2, stream_pb2
 from tertium_client import _decode
 from tertium_client._backoff import Backoff, Reconnect
 from tertium_client._encode import EncodedFrame, Frame, FrameEncoder, frames_message
-from tertium_client._settings import StreamSettings
+from tertium_client._outbox import Outbox
+from tertium_client._settings import Flow, StreamSettings
 from tertium_client._status import Status
 from tertium_client._wire import delimited
 from tertium_client.errors import (
     DisconnectedError,
     InvalidFrameError,
-    InvalidSettingsError,
     NobodyReadsError,
     ProtocolError,
     StreamClosedError,
@@ -42,36 +38,10 @@ from tertium_client.values import Answer
 _log = logging.getLogger("tertium_client")
 
 _OPEN, _FRAMES = 1, 2  # fields of DecideRequest
-_RESEND_FRAMES = 64
-"""Frames a message when frames are sent again: latency no longer matters then."""
-_MOST_MESSAGE_DETECTIONS = 50_000
-"""Detections a message: with 32 bytes each, well below the 4 MB that gRPC takes unless told otherwise."""
 _OPENED_WITHIN = 10.0
 """Seconds for a server to answer Open, before it counts as lost."""
 _READER_APPEARS_WITHIN = 10.0
 """Seconds for another thread or task to begin reading, before a full stream counts as one that nobody reads."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flow:
-    """How frames are gathered into messages and how many may be under way."""
-
-    batch: int = 1
-    """Frames a message, where so many come within batch_delay."""
-    batch_delay: float = 0.05
-    """Seconds a frame waits at most for others to share its message."""
-    max_in_flight: int = 256
-    """Frames without an answer at most; as many answers may lie unread."""
-
-    def __post_init__(self) -> None:
-        if self.batch < 1:
-            raise InvalidSettingsError("batch", f"{self.batch} is not 1 frame a message or more")
-        if not 0 <= self.batch_delay <= 3600:  # noqa: PLR2004  # an hour: also refuses NaN
-            raise InvalidSettingsError("batch_delay", f"{self.batch_delay} does not lie between 0 and 3600 seconds")
-        if self.max_in_flight < self.batch:
-            raise InvalidSettingsError(
-                "max_in_flight", f"{self.max_in_flight} is less than the {self.batch} frames of one message (batch)"
-            )
 
 
 class Session:
@@ -93,7 +63,6 @@ class Session:
         # The caller's side.
         self._last_accepted = -1
         self._finishing = False
-        self._flush = False
         self._ready: deque[Answer] = deque()
         self._unread = 0
         self._sender: object = None
@@ -101,17 +70,11 @@ class Session:
         self._reader: object = None
         # The server's side.
         self._epoch = settings.epoch
-        self._checkpoint = stream_pb2.Checkpoint()
-        self._last_answered: int | None = None
-        self._waiting: deque[EncodedFrame] = deque()
-        self._waiting_since = now
-        self._kept: deque[EncodedFrame] = deque()
-        self._unanswered = 0
+        self._outbox = Outbox(flow, settings.checkpoint_interval, now)
         # This connection.
         self._connected = False
         self._connecting_since = now
         self._connected_at = now
-        self._owed: deque[Sequence[EncodedFrame]] = deque()
         self._half_closed = False
         self._ended = False
 
@@ -132,13 +95,10 @@ class Session:
             )
         most = self.opened.max_detections_per_frame if self.opened else 0
         encoded = self._encoder.encode(frame, index=index, most_detections=most)
-        if not self._waiting:
-            self._waiting_since = now
         if self._idle:
             self._backoff.waits(now)
-        self._waiting.append(encoded)
+        self._outbox.add(encoded, now)
         self._last_accepted = index
-        self._unanswered += 1
         return index
 
     def check_open(self) -> None:
@@ -156,7 +116,7 @@ class Session:
     @property
     def full(self) -> bool:
         """No room for another frame until answers come or are taken."""
-        return self._unanswered >= self._flow.max_in_flight or self._unread_full
+        return self._outbox.unanswered >= self._flow.max_in_flight or self._unread_full
 
     @property
     def max_in_flight(self) -> int:
@@ -166,7 +126,7 @@ class Session:
     @property
     def unread(self) -> int:
         """Frames accepted whose answers were not taken."""
-        return self._unanswered + self._unread
+        return self._outbox.unanswered + self._unread
 
     def sends(self, who: object) -> None:
         """A thread or task is about to send."""
@@ -200,14 +160,12 @@ class Session:
         """
         if self._sender is not who:
             return False
-        if for_ever and not (self._several_senders or self._unanswered or self._finishing):
+        if for_ever and not (self._several_senders or self._outbox.unanswered or self._finishing):
             raise UsageError(
                 f"every frame sent to stream {self.settings.stream_id!r} was answered, and the sender itself waits for more. After the last "
                 "frame call stream.finish(); to read only what is outstanding, use stream.drain() or stream.ready()"
             )
-        if not self._owed:
-            self.flush()
-        return self._flush
+        return self._outbox.owed is None and self._outbox.flush()
 
     def take(self) -> Answer | None:
         """The next answer; None: there is none now (or ever, see `over`).
@@ -231,7 +189,7 @@ class Session:
 
     def flush(self) -> None:
         """Sends what waits for others to share its message."""
-        self._flush = bool(self._waiting)
+        self._outbox.flush()
 
     # ------------------------------------------------------------------ the connection's side
 
@@ -240,37 +198,31 @@ class Session:
         self._connected = False
         self._connecting_since = now
         self._half_closed = False
-        self._waiting.extendleft(reversed(self._kept))
-        self._kept.clear()
-        self._owed.clear()
+        outbox = self._outbox
+        outbox.rewind()
         message = self.settings.message(
-            epoch=self._epoch, checkpoint=self._checkpoint.state, last_answered=self._last_answered
+            epoch=self._epoch, checkpoint=outbox.checkpoint.state, last_answered=outbox.last_answered
         )
         return delimited(_OPEN, message.SerializeToString())
 
     def next_request(self, now: float) -> bytes | None:
         """The next message to send; None: nothing is due (see `wake_in`)."""
-        if not self._connected or not self._waiting or not self._message_due(now):
+        if not self._connected:
             return None
-        frames = self._next_frames()
-        self._waiting_since = now
-        if not self._waiting:
-            self._flush = False
-        self._kept.extend(frames)
-        self._owed.append(frames)
-        return delimited(_FRAMES, frames_message(frames))
+        frames = self._outbox.next_message(now, finishing=self._finishing)
+        return None if frames is None else delimited(_FRAMES, frames_message(frames))
 
     def half_close(self) -> bool:
         """All is sent and no more will come: true tells to half-close now."""
-        if self._connected and self._finishing and not self._waiting:
+        if self._connected and self._finishing and not self._outbox.waiting:
             self._half_closed = True
         return self._half_closed
 
     def wake_in(self, now: float) -> float:
         """Seconds after which `next_request` and `stalled` have to be asked again, though nothing else happened."""
         times = [self._stalls_at]
-        if self._connected and self._waiting:
-            times.append(self._waiting_since + self._flow.batch_delay)
+        if self._connected and self._outbox.waiting:
+            times.append(self._outbox.batch_due_at)
         return max(0.0, min(times) - now)
 
     def stalled(self, now: float) -> bool:
@@ -288,28 +240,24 @@ class Session:
             frames: Sequence[EncodedFrame] = ()
         else:
             frames = self._answered_by(response)
-        fresh = [frame for frame in frames if self._last_answered is None or frame.index > self._last_answered]
+        fresh = self._outbox.unknown(frames)
         answers = _decode.answers(response, [frame.index for frame in fresh], self.settings, frames)
         self._ready.extend(answers)
         if fresh:
-            self._last_answered = fresh[-1].index
-            self._unanswered -= len(fresh)
+            refused = {answer.frame_index for answer in answers if answer.decisions is None}
+            self._outbox.settle(fresh, refused)
             self._unread += len(fresh)
             self._backoff.progressed(now)
-        refused = {answer.frame_index for answer in answers if answer.decisions is None}
-        if refused:
-            # They left no trace in the server's state, and no checkpoint may ever come to contain them.
-            self._kept = deque(frame for frame in self._kept if frame.index not in refused)
-        if response.HasField("checkpoint"):
-            self._keep_from(response.checkpoint, now)
-        self._check_bound()
+        if response.HasField("checkpoint") and self._outbox.keep_from(response.checkpoint):
+            self._backoff.progressed(now)
+        self._outbox.check_bound()
 
     def ended(self, status: Status, now: float) -> float | None:
         """The connection is over. Gives the seconds until the next attempt; None: the stream is over, see `error`."""
         was_connected, self._connected = self._connected, False
         if self.over:
             return None
-        if self._ended or (status.code is grpc.StatusCode.OK and self._half_closed and not self._owed):
+        if self._ended or (status.code is grpc.StatusCode.OK and self._half_closed and self._outbox.owed is None):
             self.stop(None)
             return None
         if status.code is grpc.StatusCode.OK:
@@ -343,20 +291,18 @@ class Session:
         if not self.over:
             self.over = True
             self.error = error
-            self._waiting.clear()
-            self._kept.clear()
-            self._owed.clear()
+            self._outbox.clear()
 
     # ------------------------------------------------------------------ inner workings
 
     @property
     def _unread_full(self) -> bool:
-        return self._unread + self._unanswered >= 2 * self._flow.max_in_flight
+        return self.unread >= 2 * self._flow.max_in_flight
 
     @property
     def _idle(self) -> bool:
         """The server owes nothing."""
-        return not self._unanswered and not self._finishing
+        return not self._outbox.unanswered and not self._finishing
 
     @property
     def _stalls_at(self) -> float:
@@ -364,61 +310,27 @@ class Session:
             return self._connecting_since + _OPENED_WITHIN
         return math.inf if self._idle else self._backoff.deadline
 
-    def _message_due(self, now: float) -> bool:
-        return (
-            self._finishing
-            or self._flush
-            or len(self._waiting) >= self._batch
-            or now >= self._waiting_since + self._flow.batch_delay
-            or self._unanswered >= self._flow.max_in_flight
-            or self._answered(self._waiting[0])
-        )
-
-    @property
-    def _batch(self) -> int:
-        limit = self.opened.max_frames_per_message if self.opened else 0
-        return min(self._flow.batch, limit) if limit else self._flow.batch
-
-    def _answered(self, frame: EncodedFrame) -> bool:
-        return self._last_answered is not None and frame.index <= self._last_answered
-
-    def _next_frames(self) -> list[EncodedFrame]:
-        """Takes the frames of the next message from those waiting."""
-        most = self._batch
-        if self._answered(self._waiting[0]):
-            limit = self.opened.max_frames_per_message if self.opened else 0
-            most = max(most, min(_RESEND_FRAMES, limit or _RESEND_FRAMES))
-        frames = [self._waiting.popleft()]
-        form, detections = frames[0].form, frames[0].count
-        while self._waiting and len(frames) < most:
-            frame = self._waiting[0]
-            if detections + frame.count > _MOST_MESSAGE_DETECTIONS or not (
-                form is None or frame.form is None or form == frame.form
-            ):
-                break
-            form = form or frame.form
-            detections += frame.count
-            frames.append(self._waiting.popleft())
-        return frames
-
     def _open(self, response: decision_service_pb2.DecideResponse, now: float) -> None:
         if not response.HasField("opened"):
             raise ProtocolError("the first response has no Opened")
         opened = response.opened
         if self._epoch and opened.epoch != self._epoch:
             raise ProtocolError(f"asked for epoch {self._epoch}, the server opened epoch {opened.epoch}")
-        first = self._checkpoint.last_frame + 1 if self._checkpoint.HasField("last_frame") else 0
+        first = self._outbox.first_wanted
         if opened.first_frame != first:
             raise ProtocolError(
                 f"with the checkpoint given, frame {first} comes next; the server wants frame {opened.first_frame}"
             )
         if self.opened is not None:
             _log.info(
-                "stream %r is connected again; %d frames are sent (again)", self.settings.stream_id, len(self._waiting)
+                "stream %r is connected again; %d frames are sent (again)",
+                self.settings.stream_id,
+                self._outbox.waiting,
             )
         self.opened = stream_pb2.Opened()
         self.opened.CopyFrom(opened)
         self._epoch = opened.epoch
+        self._outbox.most_frames = opened.max_frames_per_message
         self._connected = True
         self._backoff.connected(now)
         self._connected_at = now
@@ -430,37 +342,12 @@ class Session:
         if response.HasField("opened"):
             raise ProtocolError("a second Opened came")
         draining = any(notice.code == decisions_pb2.Notice.CODE_DRAINING for notice in response.notices)
-        head = self._owed[0] if self._owed else ()
-        if draining and not _decode.mentions(response, {frame.index for frame in head}):
+        owed = self._outbox.owed
+        if draining and not _decode.mentions(response, {frame.index for frame in owed or ()}):
             return ()
-        if self._owed:
-            return self._owed.popleft()
+        if owed is not None:
+            return self._outbox.settle_owed()
         if self._half_closed and not self._ended:
             self._ended = True
             return ()
         raise ProtocolError("a response came that answers no request")
-
-    def _keep_from(self, checkpoint: stream_pb2.Checkpoint, now: float) -> None:
-        """Keeps a checkpoint and lets go of the frames it contains."""
-        has_last = checkpoint.HasField("last_frame")
-        held = self._checkpoint.last_frame if self._checkpoint.HasField("last_frame") else -1
-        last = checkpoint.last_frame if has_last else -1
-        if last < held:
-            return  # what was let go of after the newer one could not be sent again
-        if last > (-1 if self._last_answered is None else self._last_answered):
-            raise ProtocolError(f"a checkpoint contains frame {last}, which was not answered yet")
-        if last > held:
-            self._backoff.progressed(now)
-        self._checkpoint = stream_pb2.Checkpoint()
-        self._checkpoint.CopyFrom(checkpoint)
-        while self._kept and self._kept[0].index <= last:
-            self._kept.popleft()
-
-    def _check_bound(self) -> None:
-        """The frames kept are bounded by what is under way and by the checkpoints the server owes."""
-        answered = len(self._kept) + len(self._waiting) - self._unanswered
-        most = self.settings.checkpoint_interval + max(_RESEND_FRAMES, self._flow.batch)
-        if answered > most:
-            raise ProtocolError(
-                f"{answered} frames were answered since the last checkpoint; {self.settings.checkpoint_interval} were agreed"
-            )

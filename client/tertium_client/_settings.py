@@ -16,8 +16,8 @@ CHECKPOINT_INTERVAL = 100
 _MOST_CLASSES, _MOST_CLASS_ID, _MOST_PIXELS, _MOST_EPOCH = 1024, 65535, 65536, 2**63 - 1
 
 
-class OpenOptions(TypedDict, total=False):
-    """The settings of a stream, as keyword arguments of open(): see StreamSettings, where each is described."""
+class StreamOptions(TypedDict, total=False):
+    """The settings of a stream as keyword arguments: see StreamSettings, where each is described."""
 
     class_names: Mapping[int, str]
     group: str
@@ -30,6 +30,14 @@ class OpenOptions(TypedDict, total=False):
     include_boxes: bool
     include_tracks: bool
     include_coasted: bool
+
+
+class OpenOptions(StreamOptions, total=False):
+    """The keyword arguments of open(): the settings of a stream, and what is described in Flow."""
+
+    batch: int
+    batch_delay: float
+    max_in_flight: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +130,39 @@ class StreamSettings:
             include_tracks=message.include_tracks,
             include_coasted=message.include_coasted,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """How frames are gathered into messages and how many may be under way."""
+
+    batch: int = 1
+    """Frames a message, where so many come within batch_delay."""
+    batch_delay: float = 0.05
+    """Seconds a frame waits at most for others to share its message."""
+    max_in_flight: int = 256
+    """Frames without an answer at most; as many answers may lie unread."""
+
+    def __post_init__(self) -> None:
+        if self.batch < 1:
+            raise InvalidSettingsError("batch", f"{self.batch} is not 1 frame a message or more")
+        if not 0 <= self.batch_delay <= 3600:  # noqa: PLR2004  # an hour: also refuses NaN
+            raise InvalidSettingsError("batch_delay", f"{self.batch_delay} does not lie between 0 and 3600 seconds")
+        if self.max_in_flight < self.batch:
+            raise InvalidSettingsError(
+                "max_in_flight", f"{self.max_in_flight} is less than the {self.batch} frames of one message (batch)"
+            )
+
+
+def split_options(stream_id: str, options: OpenOptions) -> tuple[StreamSettings, Flow]:
+    """The values behind the keyword arguments of open().
+
+    Raises:
+        InvalidSettingsError: a value is outside its range.
+    """
+    flow = {name: value for name, value in options.items() if name in Flow.__dataclass_fields__}
+    settings = {name: value for name, value in options.items() if name not in flow}
+    return StreamSettings(stream_id=stream_id, **settings), Flow(**flow)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # as OpenOptions types them
 
 
 def _check_text(name: str, text: str, most: int) -> None:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from tertium.v1 import decision_service_pb2, stream_pb2
 from tertium_client import DisconnectedError, Frame, ProtocolError, Reconnect
-from tertium_client._session import Flow, Session
-from tertium_client._settings import StreamSettings
+from tertium_client._session import Session
+from tertium_client._settings import Flow, StreamSettings
 from tertium_client._status import Status
 from tests.client.builders import CLASSES, Told, expected, frames, told
 from tests.client.scripted_server import POLICY, HashEngine

@@ -8,9 +8,8 @@ import pytest
 
 from tertium.v1 import stream_pb2
 from tertium_client import Client, InvalidSettingsError
-from tertium_client._channel import Connection
-from tertium_client._session import Flow
-from tertium_client._settings import OpenOptions, StreamSettings
+from tertium_client._channel import Connection, ConnectionOptions
+from tertium_client._settings import Flow, OpenOptions, StreamOptions, StreamSettings
 
 WRONG: list[tuple[str, Any]] = [
     ("stream_id", ""),
@@ -68,8 +67,10 @@ def test_settings_survive_their_message() -> None:
     }
 
 
-def test_the_options_of_open_are_the_fields_of_the_settings() -> None:
-    assert set(OpenOptions.__annotations__) | {"stream_id"} == set(StreamSettings.__dataclass_fields__)
+def test_the_options_are_the_fields_of_what_is_made_of_them() -> None:
+    assert set(StreamOptions.__annotations__) | {"stream_id"} == set(StreamSettings.__dataclass_fields__)
+    assert set(OpenOptions.__annotations__) == set(StreamOptions.__annotations__) | set(Flow.__dataclass_fields__)
+    assert set(ConnectionOptions.__annotations__) | {"address"} == set(Connection.__dataclass_fields__)
 
 
 def test_settings_do_not_follow_changes_of_the_callers_mapping() -> None:

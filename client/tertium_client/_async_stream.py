@@ -1,173 +1,34 @@
-"""The client for asyncio. What it does is decided in `_session`; here are only the tasks and the calls."""
+"""A stream for asyncio. What it does is decided in `_session`; here are only the tasks and the calls."""
 
 from __future__ import annotations
 
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Generator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable, Iterator
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack, cast
-from weakref import WeakSet
+from typing import Any, Self, TypeVar, cast
 
 import grpc
 import grpc.aio
 from numpy.typing import ArrayLike
 
 from tertium.v1 import decision_service_pb2
-from tertium_client._backoff import Reconnect
-from tertium_client._batch import BatchCall, BatchResult, BatchState
-from tertium_client._channel import DECIDE, DECIDE_BATCH, Attempts, Connection, Metadata, status_of
+from tertium_client._channel import Metadata, status_of
 from tertium_client._encode import Frame
-from tertium_client._session import Flow, Session
-from tertium_client._settings import OpenOptions, StreamSettings
+from tertium_client._session import Session
 from tertium_client._status import Status
-from tertium_client._stream import ENDED, StreamFacts, client_closed, frame_of, not_closed_in_time
+from tertium_client._stream_facts import ENDED, StreamFacts, client_closed, frame_of, not_closed_in_time
 from tertium_client.values import Answer
 
-_Decide = grpc.aio.StreamStreamMultiCallable[bytes, decision_service_pb2.DecideResponse]
+Decide = grpc.aio.StreamStreamMultiCallable[bytes, decision_service_pb2.DecideResponse]
 _Call = grpc.aio.StreamStreamCall[bytes, decision_service_pb2.DecideResponse]
 _T = TypeVar("_T")
+
 _WRITE_FAILED = "Internal error from Core"
 """What grpc.aio says of a call of which a write failed."""
 _STATUS_WITHIN = 1.0
 """Seconds to wait for the server's status when a write has failed: the core knows it already, as a rule."""
-_DecideBatch = grpc.aio.UnaryUnaryMultiCallable[bytes, decision_service_pb2.DecideBatchResponse]
-
-
-class AsyncClient:
-    """A connection to a Tertium server, for any number of streams of one event loop.
-
-        async with AsyncClient("127.0.0.1:7413") as client, client.open("gate", class_names={0: "person"}, nominal_fps=30) as stream:
-            async for answer in stream.decide(frames):
-                print(answer.frame_index, answer.decisions.verdicts)
-
-    The connection is made with the first call. The options are those of Client.
-    """
-
-    def __init__(
-        self,
-        address: str,
-        *,
-        credentials: grpc.ChannelCredentials | None = None,
-        metadata: Iterable[tuple[str, str | bytes]] = (),
-        reconnect: Reconnect | None = None,
-        keepalive: float = 30.0,
-        max_message_bytes: int = 16 * 2**20,
-        channel_options: Iterable[tuple[str, str | int]] = (),
-    ) -> None:
-        self._connection = Connection(
-            address=address,
-            credentials=credentials,
-            metadata=tuple(metadata),
-            reconnect=reconnect or Reconnect(),
-            keepalive=keepalive,
-            max_message_bytes=max_message_bytes,
-            channel_options=tuple(channel_options),
-        )
-        self._streams: WeakSet[AsyncStream] = WeakSet()
-        self._channel: grpc.aio.Channel | None = None
-
-    def __repr__(self) -> str:
-        return f"AsyncClient({self._connection.address!r})"
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    def open(
-        self,
-        stream_id: str,
-        *,
-        batch: int = 1,
-        batch_delay: float = 0.05,
-        max_in_flight: int = 256,
-        **options: Unpack[OpenOptions],
-    ) -> Opening:
-        """Opens a stream, as `async with client.open(…) as stream` or `stream = await client.open(…)`. Options and errors: see Client.open."""
-        settings = StreamSettings(stream_id=stream_id, **options)
-        flow = Flow(batch=batch, batch_delay=batch_delay, max_in_flight=max_in_flight)
-        return Opening(self, settings, flow)
-
-    async def start(self, settings: StreamSettings, flow: Flow) -> AsyncStream:
-        """Opens a stream with settings that were checked."""
-        session = Session(settings, flow, self._connection.reconnect, time.monotonic())
-        decide: _Decide = self._connected().stream_stream(
-            DECIDE, request_serializer=_as_is, response_deserializer=decision_service_pb2.DecideResponse.FromString
-        )
-        stream = AsyncStream(session, decide, self._connection.call_metadata(settings.stream_id))
-        self._streams.add(stream)
-        await stream.wait_until_open()
-        return stream
-
-    async def decide_batch(
-        self,
-        state: BatchState,
-        frames: Iterable[Frame],
-        *,
-        end_of_stream: bool = False,
-        timeout: float | None = None,  # noqa: ASYNC109  # as above
-    ) -> BatchResult:
-        """Decides frames in one call; the state says which came before. See Client.decide_batch."""
-        call = BatchCall.of(state, frames, end_of_stream=end_of_stream)
-        decide_batch: _DecideBatch = self._connected().unary_unary(
-            DECIDE_BATCH,
-            request_serializer=_as_is,
-            response_deserializer=decision_service_pb2.DecideBatchResponse.FromString,
-        )
-        request, metadata = call.request(), self._connection.call_metadata(state.settings.stream_id)
-        attempts = Attempts(self._connection.reconnect, time.monotonic())
-        while True:
-            try:
-                return call.result(await decide_batch(request, metadata=metadata, timeout=timeout))
-            except grpc.RpcError as error:
-                await asyncio.sleep(attempts.delay_after(error, time.monotonic()))
-
-    async def close(self) -> None:
-        """Closes the connection. Streams that are still open are broken off: reading them raises StreamClosedError."""
-        for stream in list(self._streams):
-            await stream.client_closes()
-        if self._channel is not None:
-            await self._channel.close()
-
-    def _connected(self) -> grpc.aio.Channel:
-        """The channel; made here because it belongs to the event loop that is running."""
-        if self._channel is None:
-            connection = self._connection
-            if connection.credentials is None:
-                self._channel = grpc.aio.insecure_channel(connection.address, connection.options())
-            else:
-                self._channel = grpc.aio.secure_channel(
-                    connection.address, connection.credentials, connection.options()
-                )
-        return self._channel
-
-
-class Opening:
-    """A stream about to be opened: to be awaited, or entered with `async with`."""
-
-    def __init__(self, client: AsyncClient, settings: StreamSettings, flow: Flow) -> None:
-        self._client = client
-        self._settings = settings
-        self._flow = flow
-        self._stream: AsyncStream | None = None
-
-    def __await__(self) -> Generator[Any, None, AsyncStream]:
-        return self._client.start(self._settings, self._flow).__await__()
-
-    async def __aenter__(self) -> AsyncStream:
-        self._stream = await self
-        return self._stream
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._stream is not None:
-            await self._stream.__aexit__(kind, error, trace)
 
 
 class AsyncStream(StreamFacts):
@@ -176,7 +37,7 @@ class AsyncStream(StreamFacts):
     Sending and reading may happen in different tasks of one event loop. The answers of a frame are handed out once: tasks that read share them.
     """
 
-    def __init__(self, session: Session, decide: _Decide, metadata: Metadata) -> None:
+    def __init__(self, session: Session, decide: Decide, metadata: Metadata) -> None:
         super().__init__(session)
         self._decide = decide
         self._metadata = metadata
@@ -479,8 +340,3 @@ async def _each(frames: Iterable[Frame] | AsyncIterable[Frame]) -> AsyncIterator
     else:
         for frame in frames:
             yield frame
-
-
-def _as_is(request: bytes) -> bytes:
-    """Requests come encoded."""
-    return request

@@ -1,0 +1,118 @@
+"""The client for threads."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Self, Unpack
+from weakref import WeakSet
+
+import grpc
+
+from tertium.v1 import decision_service_pb2
+from tertium_client._batch import BatchCall, BatchResult, BatchState
+from tertium_client._channel import DECIDE, DECIDE_BATCH, Attempts, Connection, ConnectionOptions
+from tertium_client._encode import Frame
+from tertium_client._session import Session
+from tertium_client._settings import OpenOptions, split_options
+from tertium_client._stream import Stream
+
+
+class Client:
+    """A connection to a Tertium server, for any number of streams and threads.
+
+        with Client("127.0.0.1:7413") as client, client.open("gate", class_names={0: "person"}, nominal_fps=30) as stream:
+            for answer in stream.decide(frames):
+                print(answer.frame_index, answer.decisions.verdicts)
+
+    The connection is made with the first call. Options:
+
+    - `credentials`: as grpc.ssl_channel_credentials(…) makes them; without, the connection is not encrypted.
+    - `metadata`: pairs sent with each call, such as ("authorization", "Bearer …").
+    - `reconnect`: a Reconnect, which says how breaks are mended.
+    - `keepalive`: seconds of silence after which the connection is probed while a stream is open (30; 10 or more; 0: never).
+    - `max_message_bytes`: the largest answer that is taken (16 MiB).
+    - `channel_options`: further options of the gRPC channel, which win over those made of the ones above.
+
+    Raises:
+        InvalidSettingsError: an option is outside its range.
+    """
+
+    def __init__(self, address: str, **options: Unpack[ConnectionOptions]) -> None:
+        self._connection = Connection(address=address, **options)
+        self._streams: WeakSet[Stream] = WeakSet()
+        self._channel = _channel(self._connection)
+        self._decide = self._channel.stream_stream(
+            DECIDE, request_serializer=_as_is, response_deserializer=decision_service_pb2.DecideResponse.FromString
+        )
+        self._decide_batch = self._channel.unary_unary(
+            DECIDE_BATCH,
+            request_serializer=_as_is,
+            response_deserializer=decision_service_pb2.DecideBatchResponse.FromString,
+        )
+
+    def __repr__(self) -> str:
+        return f"Client({self._connection.address!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def open(self, stream_id: str, **options: Unpack[OpenOptions]) -> Stream:
+        """Opens a stream and waits until the server has opened it.
+
+        `batch` frames go in one message where so many come within `batch_delay` seconds; it changes nothing but speed. `max_in_flight` frames
+        at most await their answers. The other options are the fields of StreamSettings.
+
+        Raises:
+            InvalidSettingsError: an option is outside its range.
+            RefusedError: the server refused an option.
+            DisconnectedError: no server answered within Reconnect.connect_within.
+        """
+        settings, flow = split_options(stream_id, options)
+        session = Session(settings, flow, self._connection.reconnect, time.monotonic())
+        stream = Stream(session, self._decide, self._connection.call_metadata(stream_id))
+        stream.wait_until_open()
+        self._streams.add(stream)
+        return stream
+
+    def decide_batch(
+        self, state: BatchState, frames: Iterable[Frame], *, end_of_stream: bool = False, timeout: float | None = None
+    ) -> BatchResult:
+        """Decides frames in one call; the state says which came before. See BatchState.start. `timeout` in seconds is that of one attempt.
+
+        Raises:
+            InvalidFrameError: a frame does not fit the stream.
+            RefusedError: the server refused an option or the state.
+            DisconnectedError: no attempt within Reconnect.connect_within succeeded.
+        """
+        call = BatchCall.of(state, frames, end_of_stream=end_of_stream)
+        request, metadata = call.request(), self._connection.call_metadata(state.settings.stream_id)
+        attempts = Attempts(self._connection.reconnect, time.monotonic())
+        while True:
+            try:
+                return call.result(self._decide_batch(request, metadata=metadata, timeout=timeout))
+            except grpc.RpcError as error:
+                time.sleep(attempts.delay_after(error, time.monotonic()))
+
+    def close(self) -> None:
+        """Closes the connection. Streams that are still open are broken off: reading them raises StreamClosedError."""
+        for stream in list(self._streams):
+            stream.client_closes()
+        self._channel.close()
+
+
+def _channel(connection: Connection) -> grpc.Channel:
+    if connection.credentials is None:
+        return grpc.insecure_channel(connection.address, connection.options())
+    return grpc.secure_channel(connection.address, connection.credentials, connection.options())
+
+
+def _as_is(request: bytes) -> bytes:
+    """Requests come encoded."""
+    return request

@@ -1,0 +1,77 @@
+"""What streams of both clients have in common."""
+
+from __future__ import annotations
+
+import grpc
+from numpy.typing import ArrayLike
+
+from tertium_client._encode import Frame
+from tertium_client._session import Session
+from tertium_client._status import Status
+from tertium_client.errors import DisconnectedError, InvalidFrameError, InvalidSettingsError, StreamClosedError
+
+ENDED = Status(grpc.StatusCode.OK, "")
+"""How a call ends that is half-closed and answered."""
+
+
+class StreamFacts:
+    """What can be asked of a stream without waiting."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.stream_id!r}, unread={self.unread})"
+
+    @property
+    def stream_id(self) -> str:
+        """The name it was opened with."""
+        return self._session.settings.stream_id
+
+    @property
+    def epoch(self) -> int:
+        """The run of the stream: the caller's, or the one the server chose."""
+        return self._session.opened.epoch if self._session.opened else self._session.settings.epoch
+
+    @property
+    def policy_version(self) -> str:
+        """The policy that was in force when the stream was (last) opened. Decisions name theirs."""
+        return self._session.opened.policy_version if self._session.opened else ""
+
+    @property
+    def unread(self) -> int:
+        """Frames sent whose answers were not read yet, because they did not come or nobody took them."""
+        return self._session.unread
+
+    def _most_ahead(self, look_ahead: int | None) -> int:
+        most = self._session.max_in_flight
+        if look_ahead is not None and look_ahead < 1:
+            raise InvalidSettingsError("look_ahead", f"{look_ahead} is not 1 frame or more")
+        return most if look_ahead is None else min(look_ahead, most)
+
+
+def frame_of(
+    boxes: ArrayLike | None,
+    scores: ArrayLike | None,
+    class_ids: ArrayLike | None,
+    track_ids: ArrayLike | None,
+    frame_index: int | None,
+    capture_time: int | None,
+) -> Frame:
+    """The frame that was given by its parts."""
+    if boxes is None:
+        raise InvalidFrameError("boxes", "missing: a frame without detections is sent as boxes=[]")
+    return Frame(boxes, scores, class_ids, track_ids, frame_index, capture_time)
+
+
+def not_closed_in_time(stream_id: str, timeout: float) -> DisconnectedError:
+    """The error of a stream whose end the server did not confirm."""
+    return DisconnectedError(
+        "DEADLINE_EXCEEDED",
+        f"the end of stream {stream_id!r} was not answered within {timeout} s; its last events are lost",
+    )
+
+
+def client_closed(stream_id: str) -> StreamClosedError:
+    """The error of a stream whose client was closed before it."""
+    return StreamClosedError(f"the client was closed while stream {stream_id!r} was open")
