@@ -57,7 +57,7 @@ def test_without_a_terminal_it_tells_what_happens_and_ends_with_figures_that_rep
     assert "\x1b" not in done.stdout
     assert re.search(r"Metrics: http://127\.0\.0\.1:\d+/metrics", done.stdout)
     assert re.search(
-        r"^ *\d+\.\d s  person \d+: NO → MAYBE  \d+ % real is over \d+ % after ", done.stdout, re.MULTILINE
+        r"^ *\d+\.\d s  person \d+: NO → \w+  [\d.]+ % real is over [\d.]+ % after ", done.stdout, re.MULTILINE
     )
     assert "The server's own metrics counted 500 frames, " in done.stdout
     assert "The server drained and stopped." in done.stdout

@@ -145,6 +145,8 @@ def test_events_are_told_in_words() -> None:
         "71 % real is over 70 % after 1,400 boxes; last score 0.69, evidence +0.3; so it was since frame 2"
     )
     assert short_reason(happening) == "71 % > 70 %, 1,400 boxes, from frame 2"
+    barely = replace(CONFIRMED, why=replace(WHY, probability=0.7021))
+    assert short_reason(Happening(CAMERAS[0], barely)).startswith("70.2 % > 70.0 %, ")
     fell = replace(
         CONFIRMED,
         from_verdict=Verdict.MAYBE,

@@ -33,7 +33,8 @@ def reason(happening: Happening) -> str:
     if event.type is EventType.ENDED:
         return f"last word {event.to_verdict.name} at {percent(why.probability)}, after {_seen(why)}"
     direction = "is over" if event.to_verdict > event.from_verdict else "fell under"
-    text = f"{percent(why.probability)} real {direction} {percent(why.threshold)} after {_seen(why)}"
+    probability, threshold = _told_apart(why.probability, why.threshold)
+    text = f"{probability} real {direction} {threshold} after {_seen(why)}"
     text += f"; last score {why.score:.2f}, evidence {why.evidence_slow:+.1f}"
     if event.retroactive_from is not None and event.retroactive_from < event.frame_index:
         text += f"; so it was since frame {event.retroactive_from}"
@@ -46,7 +47,8 @@ def short_reason(happening: Happening) -> str:
     if event.type is EventType.ENDED:
         return f"{event.to_verdict.name} at {percent(why.probability)}, {_seen(why)}"
     sign = ">" if event.to_verdict > event.from_verdict else "<"
-    text = f"{percent(why.probability)} {sign} {percent(why.threshold)}, {_boxes(why)}"
+    probability, threshold = _told_apart(why.probability, why.threshold)
+    text = f"{probability} {sign} {threshold}, {_boxes(why)}"
     if event.retroactive_from is not None and event.retroactive_from < event.frame_index:
         return f"{text}, from frame {event.retroactive_from}"
     return f"{text}, score {why.score:.2f}"
@@ -55,6 +57,13 @@ def short_reason(happening: Happening) -> str:
 def percent(share: float) -> str:
     """A share between 0 and 1: "71 %"."""
     return f"{share * 100:.0f} %"
+
+
+def _told_apart(one: float, other: float) -> tuple[str, str]:
+    """Two shares as percentages, with a decimal where they would look the same without."""
+    if percent(one) != percent(other):
+        return percent(one), percent(other)
+    return f"{one * 100:.1f} %", f"{other * 100:.1f} %"
 
 
 def _seen(why: Why) -> str:
