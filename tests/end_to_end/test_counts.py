@@ -8,17 +8,15 @@ from pathlib import Path
 import grpc
 
 from tertium.v1 import decisions_pb2
-from tests.rpc.builders import Frames, Response, batched, one_frame, opening, person, recording, solo, told
-from tests.rpc.live import Call, ServerProcess
+from tests.rpc.builders import Frames, Response, batched, one_frame, person, recording, solo, told
+from tests.rpc.live import ServerProcess, open_call
 
 PERSON = (100, 100, 140, 200, 0.9)
 VERDICTS = {decisions_pb2.VERDICT_NO: "no", decisions_pb2.VERDICT_MAYBE: "maybe", decisions_pb2.VERDICT_YES: "yes"}
 
 
 async def play(channel: grpc.aio.Channel, name: str, messages: list[Frames], **changes: object) -> Response:
-    call = Call(channel)
-    await call.send(opening(stream_id=name, **changes).SerializeToString())
-    await call.receive()
+    call = await open_call(channel, stream_id=name, **changes)
     return told([*(await call.play(messages)), await call.close()])
 
 
@@ -39,9 +37,7 @@ async def test_metrics_are_the_exact_counts_of_what_happened(tmp_path: Path) -> 
                 one_frame(201, time=0),
             ]
             await play(channel, "d", refused, class_names={1: "person"}, group="north")
-            holding = Call(channel)
-            await holding.send(opening(stream_id="e", group="north").SerializeToString())
-            await holding.receive()
+            holding = await open_call(channel, stream_id="e", group="north")
             await holding.ask(person(0))
 
             assert server.sample("tertium_streams_active", group="north") == 1

@@ -24,7 +24,7 @@ from tests.rpc.builders import (
     solo,
     told,
 )
-from tests.rpc.live import Call, ServerProcess, health_stub
+from tests.rpc.live import Call, ServerProcess, health_stub, open_call
 
 CALLS = 200
 ROUNDS = 5
@@ -32,9 +32,7 @@ MEBIBYTE = 1024 * 1024
 NAN, INFINITY = float("nan"), float("inf")
 BOX = [10.0, 10.0, 20.0, 30.0]
 # 100,000 boxes, and a message of nothing but frames.
-MANY = Frames(
-    frame_indices=[1], capture_times=[1], detection_counts=[100_000], boxes=np.tile(np.float32(BOX), 100_000).tolist()
-)
+MANY = Frames(frame_indices=[1], capture_times=[1], detection_counts=[100_000], boxes=BOX * 100_000)
 LONG = Frames(frame_indices=list(range(50_000)), capture_times=list(range(50_000)), detection_counts=[0] * 50_000)
 
 
@@ -104,9 +102,7 @@ async def attack(channel: grpc.aio.Channel, seed: int) -> int:
         begun_wrong = Call(channel)
         await begun_wrong.send(next(first))
         assert (await begun_wrong.end()).code is grpc.StatusCode.INVALID_ARGUMENT
-        call = Call(channel)
-        await call.send(opening(stream_id=f"attacker {seed} {number}").SerializeToString())
-        await call.receive()
+        call = await open_call(channel, stream_id=f"attacker {seed} {number}")
         for place in range(5):
             response = await call.ask(wrong[(5 * number + place) % len(wrong)])
             assert response.notices
@@ -132,9 +128,7 @@ async def keep_streaming(channel: grpc.aio.Channel, until: asyncio.Event) -> int
     rounds, expected = 0, {name: solo(recording(), stream_id=name) for name in ("good 1", "good 2")}
     while not until.is_set() or rounds < 2:
         for name, size in (("good 1", 1), ("good 2", 7)):
-            call = Call(channel)
-            await call.send(opening(stream_id=name).SerializeToString())
-            await call.receive()
+            call = await open_call(channel, stream_id=name)
             responses = await call.play(batched(recording(), size))
             assert told([*responses, await call.close()]) == expected[name]
         rounds += 1

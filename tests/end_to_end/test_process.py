@@ -15,8 +15,8 @@ import pytest
 from grpc_health.v1 import health_pb2
 
 from tertium.v1 import decisions_pb2
-from tests.rpc.builders import opening, recording
-from tests.rpc.live import Call, ServerProcess, health_stub, until
+from tests.rpc.builders import recording
+from tests.rpc.live import ServerProcess, health_stub, open_call, until
 
 
 def fails(server: ServerProcess) -> str:
@@ -53,9 +53,7 @@ async def test_a_signal_drains(tmp_path: Path, number: signal.Signals) -> None:
         async with grpc.aio.insecure_channel(server.listen) as channel:
             watch = health_stub(channel).Watch(health_pb2.HealthCheckRequest(service="tertium.v1.DecisionService"))
             assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
-            call = Call(channel)
-            await call.send(opening().SerializeToString())
-            await call.receive()
+            call = await open_call(channel)
             await call.play(recording()[:12])
             server.signal(number)
             assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
@@ -71,9 +69,7 @@ async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
     """A caller that does not read would keep it for an hour otherwise."""
     with ServerProcess(tmp_path, TERTIUM_DRAIN_SECONDS="3600") as server:
         async with grpc.aio.insecure_channel(server.listen) as channel:
-            call = Call(channel)
-            await call.send(opening().SerializeToString())
-            await call.receive()
+            await open_call(channel)
             server.process.send_signal(signal.SIGSTOP)  # the two signals arrive together, before it can drain
             server.signal(signal.SIGTERM)
             server.signal(signal.SIGINT)

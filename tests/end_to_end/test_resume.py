@@ -9,25 +9,18 @@ import grpc
 import pytest
 
 from tests.rpc.builders import Frames, Response, batched, opening, recording, solo, told
-from tests.rpc.live import Call, ServerProcess
-
-
-async def open_on(channel: grpc.aio.Channel, **changes: object) -> Call:
-    call = Call(channel)
-    await call.send(opening(**changes).SerializeToString())
-    call.opened = await call.receive()
-    return call
+from tests.rpc.live import Call, ServerProcess, open_call
 
 
 async def cut_and_resume(first: ServerProcess, second: ServerProcess, messages: list[Frames], cut: int) -> Response:
     """Frames up to the cut on one server, the rest on another, from the last checkpoint before the cut."""
     name = f"cut at {cut}"
     async with grpc.aio.insecure_channel(first.listen) as here, grpc.aio.insecure_channel(second.listen) as there:
-        call = await open_on(here, stream_id=name, checkpoint_interval=7)
+        call = await open_call(here, stream_id=name, checkpoint_interval=7)
         before = await call.play(messages[:cut])
         call.cancel()
         checkpoint = [response for response in [call.opened, *before] if response.HasField("checkpoint")][-1].checkpoint
-        resumed = await open_on(there, stream_id=name, checkpoint=checkpoint.state, last_answered_frame=cut - 1)
+        resumed = await open_call(there, stream_id=name, checkpoint=checkpoint.state, last_answered_frame=cut - 1)
         wanted = resumed.opened.opened.first_frame
         assert wanted == (checkpoint.last_frame + 1 if checkpoint.HasField("last_frame") else 0)
         after = await resumed.play(batched(messages[wanted:], 3))
@@ -55,7 +48,7 @@ async def test_a_server_that_is_killed_and_started_again_goes_on(tmp_path: Path)
     messages = recording(length=100)
     with ServerProcess(tmp_path) as server:
         async with grpc.aio.insecure_channel(server.listen) as channel:
-            call = await open_on(channel, checkpoint_interval=9)
+            call = await open_call(channel, checkpoint_interval=9)
             before = await call.play(messages[:50])
             server.kill()
             with pytest.raises(grpc.aio.AioRpcError):
@@ -65,7 +58,7 @@ async def test_a_server_that_is_killed_and_started_again_goes_on(tmp_path: Path)
     checkpoint = [response for response in before if response.HasField("checkpoint")][-1].checkpoint
     with ServerProcess(tmp_path) as server:
         async with grpc.aio.insecure_channel(server.listen) as channel:
-            call = await open_on(channel, checkpoint=checkpoint.state, last_answered_frame=49)
+            call = await open_call(channel, checkpoint=checkpoint.state, last_answered_frame=49)
             after = await call.play(messages[call.opened.opened.first_frame :])
             assert told([*before, *after, await call.close()]) == solo(messages)
         assert server.sample("tertium_frames_received_total", group="default") == 50
@@ -74,7 +67,7 @@ async def test_a_server_that_is_killed_and_started_again_goes_on(tmp_path: Path)
 async def test_a_server_with_another_key_refuses_the_checkpoint(tmp_path: Path) -> None:
     with ServerProcess(tmp_path / "a") as first, ServerProcess(tmp_path / "b") as second:
         async with grpc.aio.insecure_channel(first.listen) as here, grpc.aio.insecure_channel(second.listen) as there:
-            call = await open_on(here)
+            call = await open_call(here)
             foreign = Call(there)
             await foreign.send(opening(checkpoint=call.opened.checkpoint.state).SerializeToString())
             ending = await foreign.end()

@@ -7,16 +7,14 @@ from pathlib import Path
 
 import grpc
 
-from tests.rpc.builders import Frames, Response, batched, opening, recording, solo, told
-from tests.rpc.live import Call, ServerProcess
+from tests.rpc.builders import Frames, Response, batched, recording, solo, told
+from tests.rpc.live import ServerProcess, open_call
 
 STREAMS = 64
 
 
 async def play(channel: grpc.aio.Channel, name: str, messages: list[Frames]) -> Response:
-    call = Call(channel)
-    await call.send(opening(stream_id=name).SerializeToString())
-    await call.receive()
+    call = await open_call(channel, stream_id=name)
     return told([*(await call.play(messages)), await call.close()])
 
 

@@ -24,6 +24,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tertium.v1 import decision_service_pb2_grpc
 from tertium_server.app import Service
 from tertium_server.config import Settings
+from tertium_server.policy import default_policy
 from tests.rpc.builders import Frames, Request, Response, opening
 
 STARTS_WITHIN = 120.0
@@ -46,10 +47,7 @@ class Live:
 
     async def open(self, **changes: Any) -> Call:
         """A call whose stream is open."""
-        call = Call(self.channel)
-        await call.send(opening(**changes).SerializeToString())
-        call.opened = await call.receive()
-        return call
+        return await open_call(self.channel, **changes)
 
     def sample(self, name: str, **labels: str) -> float:
         """A value of a metric, straight from the registry."""
@@ -124,6 +122,16 @@ class Call:
         """How the call ended, once it has."""
         code = await self._call.code()
         return Ending(code, await self._call.details(), await self._call.trailing_metadata())
+
+
+async def open_call(channel: grpc.aio.Channel, **changes: Any) -> Call:
+    """A Decide call whose stream is open."""
+    call = Call(channel)
+    await call.send(opening(**changes).SerializeToString())
+    call.opened = await call.receive()
+    # Or whatever is compared with a run in this process compares policies, not servers.
+    assert call.opened.opened.policy_version == default_policy().version
+    return call
 
 
 class Ending:
