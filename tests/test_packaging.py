@@ -38,7 +38,8 @@ def _imported(folder: str) -> set[str]:
     """The top-level packages of others that the modules of a folder import."""
     names = set[str]()
     for path in (ROOT / folder).rglob("*.py"):
-        beside = {sibling.stem for sibling in path.parent.glob("*.py")}  # where a script, run as a file, finds modules
+        # A script that is run as a file finds the modules and folders beside it.
+        beside = {sibling.stem for start in (path.parent, ROOT / folder) for sibling in start.iterdir()}
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 names |= {alias.name.partition(".")[0] for alias in node.names} - beside
