@@ -1,0 +1,60 @@
+"""An echo server on the same gRPC stack: what a message costs before anybody does anything with it.
+
+It answers every message of a call with as many bytes as it was told to, in the loop and with the options of the real server.
+"""
+
+import argparse
+import asyncio
+import gc
+import os
+import signal
+
+# First of all that imports grpc: it decides how grpc polls, for this server as for the real one.
+import tertium_server.rpc  # noqa: F401  # isort: skip
+
+import grpc
+import uvloop
+from grpc import aio
+
+from tertium_server.config import Settings
+from tertium_server.rpc.server import _options as server_options
+
+SERVICE = "tertium.benchmarks.Echo"
+
+
+class Echo:
+    """The one method: read, write, over and over."""
+
+    def __init__(self, answer: bytes) -> None:
+        self._answer = answer
+
+    async def echo(self, _requests: object, context: aio.ServicerContext) -> None:
+        """One stream."""
+        read, write, answer = context.read, context.write, self._answer
+        while True:
+            data = await read()
+            if data is aio.EOF:
+                return
+            await write(answer)
+
+
+async def _serve(answer_bytes: int) -> None:
+    server = aio.server(options=server_options(Settings()))
+    handlers = {"Echo": grpc.stream_stream_rpc_method_handler(Echo(bytes(answer_bytes)).echo)}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    stopping = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
+    gc.collect()
+    gc.freeze()
+    print(f"127.0.0.1:{port}", flush=True)
+    await stopping.wait()
+    await server.stop(0)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--answer-bytes", type=int, required=True)
+    uvloop.run(_serve(parser.parse_args().answer_bytes))
+    os._exit(0)

@@ -1,0 +1,71 @@
+"""Plots of results, as SVG that looks the same each time."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+mpl.rcParams.update({"svg.hashsalt": "tertium", "font.size": 9, "axes.grid": True, "grid.alpha": 0.3})
+_PANEL = (5.2, 3.8)
+
+
+class Chart:
+    """One panel: what is drawn in it, before it has a place."""
+
+    def __init__(self, title: str, across: str, up: str, *, logarithmic: bool = False) -> None:
+        self._title, self._across, self._up = title, across, up
+        self._logarithmic = logarithmic
+        self._series: list[tuple[str, Sequence[float], Sequence[float], str]] = []
+        self._names: Sequence[str] = ()
+        self._from_zero = False
+
+    def line(self, name: str, across: Sequence[float], up: Sequence[float]) -> None:
+        """A line with a mark at each value."""
+        self._series.append((name, across, up, "o-"))
+
+    def curve(self, name: str, across: Sequence[float], up: Sequence[float]) -> None:
+        """A line without marks."""
+        self._series.append((name, across, up, "-"))
+
+    def points(self, name: str, across: Sequence[float], up: Sequence[float]) -> None:
+        """Marks without a line."""
+        self._series.append((name, across, up, "kx"))
+
+    def guide(self, name: str, across: Sequence[float], up: Sequence[float]) -> None:
+        """A thin line to compare with."""
+        self._series.append((name, across, up, "k:"))
+
+    def label_across(self, names: Sequence[str]) -> None:
+        """Names the places 0, 1, 2 … of the axis."""
+        self._names = names
+
+    def from_zero(self) -> None:
+        """Begins the upright axis at zero."""
+        self._from_zero = True
+
+    def draw(self, figure: Figure, panels: int, place: int) -> None:
+        """Draws it as one of the panels of a figure."""
+        axes = figure.add_subplot(1, panels, place)
+        for name, across, up, style in self._series:
+            axes.plot(across, up, style, label=name, markersize=4, linewidth=1.2)
+        if self._logarithmic:
+            axes.set_xscale("log")
+            axes.set_yscale("log")
+        if self._from_zero:
+            axes.set_ylim(bottom=0)
+        if self._names:
+            axes.set_xticks(range(len(self._names)), self._names)
+        axes.set_title(self._title)
+        axes.set_xlabel(self._across)
+        axes.set_ylabel(self._up)
+        axes.legend()
+
+
+def save(path: Path, *charts: Chart) -> None:
+    """Draws panels side by side."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure = Figure(figsize=(_PANEL[0] * len(charts), _PANEL[1]), layout="constrained")
+    for place, chart in enumerate(charts, start=1):
+        chart.draw(figure, len(charts), place)
+    figure.savefig(path, metadata={"Date": None})
