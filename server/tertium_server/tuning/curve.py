@@ -195,29 +195,32 @@ class Curve:
         Raises:
             UndeterminedError: there is no object, no detection, or no right one.
         """
-        self._require()
-        return self.point(_last_top(self.smoothed(smoothing)))
+        self.require()
+        return self.point(last_top(self.smoothed(smoothing)))
 
     def rivals(self, smoothing: float = SMOOTHING) -> tuple[Point, ...]:
         """Other optima nearly as good as the best, each beyond a valley of the smoothed curve: by falling F1."""
-        self._require()
+        self.require()
         best, smoothed, exact = self._best(), self.smoothed(smoothing), self.f1
         high = smoothed >= smoothed.max() - VALLEY
         edges = np.flatnonzero(np.diff(np.concatenate(([False], high, [False])).astype(np.int8)))
         tops = [
-            int(start + _last_top(exact[start:stop]))
-            for start, stop in edges.reshape(-1, 2)
-            if not start <= best < stop
+            int(start + last_top(exact[start:stop])) for start, stop in edges.reshape(-1, 2) if not start <= best < stop
         ]
         rivals = [top for top in tops if exact[top] >= exact[best] - RIVAL_LOSS]
         return tuple(self.point(top) for top in sorted(rivals, key=lambda top: -exact[top]))
 
     def _best(self) -> int:
-        self._require()
+        self.require()
         f1 = self.f1
         return len(f1) - 1 - int(np.argmax(f1[::-1]))
 
-    def _require(self) -> None:
+    def require(self) -> None:
+        """Says so where no threshold can be told.
+
+        Raises:
+            UndeterminedError: there is no object, no detection, or no right one.
+        """
         if self.obstacle:
             raise UndeterminedError(self.obstacle)
 
@@ -248,6 +251,6 @@ def _quotient(upper: int, lower: int) -> float:
     return upper / lower if lower else float("nan")
 
 
-def _last_top(values: Floats) -> int:
+def last_top(values: Floats) -> int:
     """The last index whose value is the largest, rounding errors aside."""
     return int(np.flatnonzero(values >= values.max() - _NOISE)[-1])
