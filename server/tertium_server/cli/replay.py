@@ -26,6 +26,7 @@ class Format(StrEnum):
     MOT = "mot"
     KITTI = "kitti"
     COCO = "coco"
+    YOLO = "yolo"
     FIFTYONE = "fiftyone"
 
 
@@ -54,7 +55,7 @@ def replay(  # noqa: PLR0913  # the options of the command line
             metavar="DETECTIONS",
             help="One sequence or a folder of sequences. [bold]mot[/bold]: a folder with det/det.txt and seqinfo.ini, "
             "a folder of such folders, or a det.txt. [bold]kitti[/bold]: a .txt, a folder of .txt files, "
-            "or one that holds detections/. [bold]coco[/bold]: a .json. "
+            "or one that holds detections/. [bold]coco[/bold]: a .json. [bold]yolo[/bold]: a folder of label files. "
             "[bold]fiftyone[/bold]: the folder of an export.",
             show_default=False,
         ),

@@ -114,6 +114,9 @@ class Boxes:
         check_corners(corners, self.locate, self.keys.boxes)
         names, class_ids = self._classes()
         track_ids = track_numbers(self.track_ids, 0, self.locate, self.keys.track)
+        warnings = warn_of_doubled_ids(self.frames, track_ids, self.locate, self.keys.track)
+        if self.scores is not None and len(self.xywh):
+            warnings += (f"{self.source}: gives each object a {self.keys.score}; truth has none, it is not used",)
         return Truth(
             name=self.album.name,
             first_frame=self.album.first_frame,
@@ -126,7 +129,7 @@ class Boxes:
             kinds=self.kinds,
             rows=self.rows,
             source=self.source,
-            warnings=(*self.warnings, *warn_of_doubled_ids(self.frames, track_ids, self.locate, self.keys.track)),
+            warnings=(*self.warnings, *warnings),
         )
 
     def _corners(self) -> NDArray[np.float64]:

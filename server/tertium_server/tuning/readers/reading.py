@@ -18,9 +18,10 @@ from .formats import Format, Options, Source
 from .kitti import Kitti
 from .mot import Mot
 from .sequence import Sequence
+from .yolo import Yolo
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
-    {"mot": Mot(), "kitti": Kitti(), "coco": Coco(), "fiftyone": FiftyOne()}
+    {"mot": Mot(), "kitti": Kitti(), "coco": Coco(), "yolo": Yolo(), "fiftyone": FiftyOne()}
 )
 """The formats by name."""
 

@@ -39,6 +39,10 @@ class SequenceInfo:
             problem = f"is no ini file ({str(error).splitlines()[0]})"
             raise ReadError(Place(file), problem, "write [Sequence], then a key=value a line") from error
 
+    def has(self, key: str) -> bool:
+        """Whether a key has a value."""
+        return bool(self.section.get(key, "").strip())
+
     @property
     def fps(self) -> float:
         """Frames per second."""
@@ -77,7 +81,7 @@ class SequenceInfo:
         return int(value)
 
     def _size(self, key: str) -> int:
-        return self._whole(key, 0, 65_536) if self.section.get(key, "").strip() else 0
+        return self._whole(key, 0, 65_536) if self.has(key) else 0
 
 
 def seqinfo_beside(file: Path) -> Path | None:
