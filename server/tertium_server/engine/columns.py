@@ -102,7 +102,8 @@ class Scratch(NamedTuple):
 
 
 # Places in the progress vector that the kernel keeps from call to call.
-FRAMES_DONE, DETECTIONS_READ, FRAMES_TAKEN, DETECTIONS_OUT, COASTED_OUT, EVENTS_OUT, MOST_EDGES, NEEDED, MISMATCH = range(9)
+FRAMES_DONE, DETECTIONS_READ, FRAMES_TAKEN, DETECTIONS_OUT, COASTED_OUT, EVENTS_OUT, MOST_EDGES, NEEDED, MISMATCH, RESETS = range(10)
+PROGRESS_LENGTH = 10
 
 NOT_BEGUN = -1
 """In ``progress[FRAMES_DONE]``: the message is new, and the rest of the vector left from another."""
@@ -117,7 +118,7 @@ class Workspace:
     __slots__ = ("decisions", "outputs", "progress", "scratch")
 
     def __init__(self) -> None:
-        self.progress: Int64s = np.zeros(9, np.int64)
+        self.progress: Int64s = np.zeros(PROGRESS_LENGTH, np.int64)
         self.outputs = Outputs(
             np.zeros(32, FRAME_REPORT),
             np.zeros(32, np.int64),
@@ -137,7 +138,7 @@ class Workspace:
         self.scratch = Scratch(
             np.zeros((FLOAT_ROWS, 256)), np.zeros((INTEGER_ROWS, 257), np.int64), np.zeros(4096, np.int64), np.zeros(4096)
         )
-        self.decisions = DecisionColumns(self)
+        self.decisions = DecisionColumns(self.outputs)
 
     def begin(self, frames: int, detections: int) -> None:
         """Makes the buffers ready for a message of ``frames`` and ``detections``."""
@@ -165,7 +166,9 @@ class Workspace:
 
     def end(self) -> "DecisionColumns":
         """The decisions in the buffers; keeps the room for edges that the busiest frame so far had to make for itself."""
-        most = int(self.progress[MOST_EDGES])
+        progress = self.progress.tolist()
+        self.decisions.take(self.outputs, progress)
+        most = progress[MOST_EDGES]
         if most > self.scratch.edge_column.shape[0]:
             self.scratch = self.scratch._replace(edge_column=np.zeros(2 * most, np.int64), edge_weight=np.zeros(2 * most))
         return self.decisions
@@ -208,134 +211,130 @@ class DecisionColumns:
     T frames were taken, with M detections in all, in the caller's order; C tracks coasted.
     """
 
-    __slots__ = ("_workspace", "sent")
+    __slots__ = ("_outputs", "coasted", "detections", "error", "event_count", "frames", "reset_count", "sent")
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
+    def __init__(self, outputs: Outputs) -> None:
         self.sent = 0
-        """Frames that were sent."""
+        """F: frames that were sent."""
+        self.take(outputs, [0] * PROGRESS_LENGTH)
 
-    @property
-    def error(self) -> str:
-        """The column whose length does not fit the others, if all frames were refused for that; else empty."""
-        return COLUMN_NAMES[self._workspace.progress[MISMATCH]]
-
-    @property
-    def frames(self) -> int:
+    def take(self, outputs: Outputs, progress: list[int]) -> None:
+        """Sets the lengths of all columns: plain numbers, for they are asked for more often than there are frames."""
+        self._outputs = outputs
+        self.frames = progress[FRAMES_TAKEN]
         """T."""
-        return int(self._workspace.progress[FRAMES_TAKEN])
-
-    @property
-    def detections(self) -> int:
+        self.detections = progress[DETECTIONS_OUT]
         """M."""
-        return int(self._workspace.progress[DETECTIONS_OUT])
+        self.coasted = progress[COASTED_OUT]
+        """C."""
+        self.event_count = progress[EVENTS_OUT]
+        """Events."""
+        self.reset_count = progress[RESETS]
+        """Frames that the stream was reset before."""
+        self.error = COLUMN_NAMES[progress[MISMATCH]]
+        """The column whose length does not fit the others, if all frames were refused for that; else empty."""
 
     @property
     def status(self) -> UInt8s:
         """(F,) :class:`FrameStatus` of each frame sent."""
-        return self._workspace.outputs.reports["status"][: self.sent]
+        return self._outputs.reports["status"][: self.sent]
 
     @property
     def culprit(self) -> Int64s:
         """(F,) place in the message of the detection that a refused frame was refused for; -1: none."""
-        return self._workspace.outputs.reports["culprit"][: self.sent]
+        return self._outputs.reports["culprit"][: self.sent]
 
     @property
     def resets(self) -> UInt8s:
         """(F,) :class:`Reset` before each frame sent."""
-        return self._workspace.outputs.reports["reset"][: self.sent]
+        return self._outputs.reports["reset"][: self.sent]
 
     @property
     def frame_indices(self) -> Int64s:
         """(T,) indices of the frames taken."""
-        return self._workspace.outputs.frame_indices[: self.frames]
+        return self._outputs.frame_indices[: self.frames]
 
     @property
     def counts(self) -> UInt32s:
         """(T,) detections of each frame taken."""
-        return self._workspace.outputs.counts[: self.frames]
+        return self._outputs.counts[: self.frames]
 
     @property
     def track_ids(self) -> Int64s:
         """(M,) ordinals within the epoch, or the caller's ids."""
-        return self._workspace.outputs.track_ids[: self.detections]
+        return self._outputs.track_ids[: self.detections]
 
     @property
     def probabilities(self) -> Float32s:
         """(M,) P(box is right), 0 to 1."""
-        return self._workspace.outputs.values[0, : self.detections]
+        return self._outputs.values[0, : self.detections]
 
     @property
     def verdicts(self) -> UInt8s:
         """(M,) :class:`Verdict` on each box."""
-        return self._workspace.outputs.verdicts[0, : self.detections]
+        return self._outputs.verdicts[0, : self.detections]
 
     @property
     def boxes(self) -> Float32s:
         """(M, 4) corners of the motion filter's boxes, pixels."""
-        return self._workspace.outputs.boxes[: self.detections]
+        return self._outputs.boxes[: self.detections]
 
     @property
     def box_features(self) -> Float64s:
         """(M, BOX_FEATURES) what the box read-out weighs, its constant 1 first; for explaining and for fitting."""
-        return self._workspace.outputs.features[: self.detections, :BOX_FEATURES]
+        return self._outputs.features[: self.detections, :BOX_FEATURES]
 
     @property
     def track_features(self) -> Float64s:
         """(M, TRACK_FEATURES) what the track read-out weighs, its constant 1 first."""
-        return self._workspace.outputs.features[: self.detections, BOX_FEATURES:]
+        return self._outputs.features[: self.detections, BOX_FEATURES:]
 
     @property
     def track_probabilities(self) -> Float32s:
         """(M,) P(track is a real object), 0 to 1."""
-        return self._workspace.outputs.values[1, : self.detections]
+        return self._outputs.values[1, : self.detections]
 
     @property
     def track_lower(self) -> Float32s:
         """(M,) lower ends of the 95 % intervals."""
-        return self._workspace.outputs.values[2, : self.detections]
+        return self._outputs.values[2, : self.detections]
 
     @property
     def track_upper(self) -> Float32s:
         """(M,) upper ends of the 95 % intervals."""
-        return self._workspace.outputs.values[3, : self.detections]
+        return self._outputs.values[3, : self.detections]
 
     @property
     def track_verdicts(self) -> UInt8s:
         """(M,) :class:`Verdict` on each track."""
-        return self._workspace.outputs.verdicts[1, : self.detections]
-
-    @property
-    def coasted(self) -> int:
-        """C."""
-        return int(self._workspace.progress[COASTED_OUT])
+        return self._outputs.verdicts[1, : self.detections]
 
     @property
     def coasted_counts(self) -> UInt32s:
         """(T,) tracks alive without a detection, of each frame taken."""
-        return self._workspace.outputs.coasted_counts[: self.frames]
+        return self._outputs.coasted_counts[: self.frames]
 
     @property
     def coasted_track_ids(self) -> Int64s:
         """(C,) their ids."""
-        return self._workspace.outputs.coasted_track_ids[: self.coasted]
+        return self._outputs.coasted_track_ids[: self.coasted]
 
     @property
     def coasted_boxes(self) -> Float32s:
         """(C, 4) corners of their predicted boxes, pixels."""
-        return self._workspace.outputs.coasted_boxes[: self.coasted]
+        return self._outputs.coasted_boxes[: self.coasted]
 
     @property
     def coasted_probabilities(self) -> Float32s:
         """(C,) P(track is a real object), 0 to 1."""
-        return self._workspace.outputs.coasted_values[: self.coasted]
+        return self._outputs.coasted_values[: self.coasted]
 
     @property
     def coasted_verdicts(self) -> UInt8s:
         """(C,) :class:`Verdict` on each."""
-        return self._workspace.outputs.coasted_verdicts[: self.coasted]
+        return self._outputs.coasted_verdicts[: self.coasted]
 
     @property
     def events(self) -> Records:
         """Records of ``layout.EVENT``, in the order in which they happened."""
-        return self._workspace.outputs.events[: int(self._workspace.progress[EVENTS_OUT])]
+        return self._outputs.events[: self.event_count]

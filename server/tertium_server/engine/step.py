@@ -16,6 +16,7 @@ from tertium_server.engine.columns import (
     MOST_EDGES,
     NEEDED,
     NOT_BEGUN,
+    RESETS,
     FrameColumns,
     Outputs,
     Scratch,
@@ -153,6 +154,7 @@ def _advance(
     _close(stream, judges, tracks, index, counting, outputs.events, progress, closed)
     _coast(stream, tracker, tracks, outputs, progress)
     progress[FRAMES_TAKEN] += 1
+    progress[RESETS] += reset != 0
     return reset
 
 
