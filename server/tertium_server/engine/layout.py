@@ -94,7 +94,7 @@ TRACK = np.dtype(
         ("slow", np.float64),
         ("slow_variance", np.float64),
         ("measurement", np.float64),  # z of the last detection
-        ("log_hits", np.float64),  # natural logarithm of hits
+        ("log_hits", np.float64),  # natural logarithm of hits, as far as they count
         ("score", np.float32),  # of the last detection, on the caller's scale
         ("fit", np.float32),  # normalized innovation squared of the last detection, by degree of freedom
         ("probability", np.float32),

@@ -12,6 +12,9 @@ from tertium_server.engine.layout import BOX_FEATURES
 FIT_CLIP = 4.0
 """A box that fits the motion filter worse than this (normalized innovation squared by degree of freedom) is no worse still."""
 
+MOST_HITS = 50
+"""A track is no more real for its thousandth detection: what has stood in the picture long may well be a traffic cone."""
+
 INTERVAL = 1.959963984540054
 """Standard deviations of a normal distribution on either side of a 95 % interval."""
 

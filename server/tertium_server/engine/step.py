@@ -243,7 +243,7 @@ def _see(track, judge, measurement, score, time, seconds):
     track.score = score
     track.last_seen = time
     track.hits += 1
-    track.log_hits = math.log(np.float64(track.hits))
+    track.log_hits = math.log(np.float64(min(track.hits, readout.MOST_HITS)))
     track.misses_in_a_row = 0
     track.unseen_in_a_row = 0
 
