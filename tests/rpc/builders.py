@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from tertium.v1 import decision_service_pb2, frames_pb2, stream_pb2
-from tertium_server.engine import Workspace
 from tertium_server.policy import default_policy
 from tertium_server.rpc.checkpoint import CheckpointSealer
+from tertium_server.rpc.desk import Desk
 from tertium_server.rpc.opening import EpochClock, FrameLimits, check_open
 from tertium_server.rpc.stream import Stream, StreamTerms
 from tests.scenes import Scene, scene
@@ -113,13 +113,13 @@ def recording(seed: int = 1, length: int = 80) -> list[Frames]:
 
 def play(stream: Stream, messages: Iterable[Frames]) -> list[Response]:
     """The stream's responses to messages."""
-    workspace = Workspace()
-    return [Response.FromString(stream.answer(request(message), workspace)) for message in messages]
+    desk = Desk()
+    return [Response.FromString(stream.answer(request(message), desk)) for message in messages]
 
 
 def close(stream: Stream) -> Response:
     """The stream's last response."""
-    response = Response.FromString(stream.say_goodbye(Workspace()))
+    response = Response.FromString(stream.say_goodbye(Desk()))
     stream.settle()
     return response
 

@@ -242,10 +242,10 @@ async def test_a_bug_in_one_stream_ends_that_stream_alone(
 ) -> None:
     answer = Stream.answer
 
-    def buggy(self: Stream, data: bytes, workspace: Any) -> bytes:
+    def buggy(self: Stream, data: bytes, desk: Any) -> bytes:
         if self.stream_id == "cursed":
             raise ZeroDivisionError("a secret of the house")
-        return answer(self, data, workspace)
+        return answer(self, data, desk)
 
     monkeypatch.setattr(Stream, "answer", buggy)
     async with serving(tmp_path) as live:

@@ -15,6 +15,7 @@ from tertium_server.metrics import Rejection
 from tertium_server.policy import compile_parameters, default_policy
 from tertium_server.rpc import wire
 from tertium_server.rpc.checkpoint import CheckpointSealer
+from tertium_server.rpc.desk import Desk
 from tertium_server.rpc.opening import FrameLimits, check_open
 from tertium_server.rpc.stream import Stream
 from tertium_server.rpc.track_ids import page_base
@@ -158,10 +159,10 @@ def test_a_message_without_frames_is_answered_with_nothing() -> None:
 
 
 def test_a_message_packed_in_another_way_is_decided_all_the_same() -> None:
-    stream, workspace = make_stream(), Workspace()
+    stream, desk = make_stream(), Desk()
     message = recording()[3]
     concatenated = request(message) + request(recording()[4])
-    response = Response.FromString(stream.answer(concatenated, workspace))
+    response = Response.FromString(stream.answer(concatenated, desk))
     assert told([response]) == told(play(make_stream(), recording()[3:5]))
 
 
@@ -185,7 +186,7 @@ def test_a_stream_that_ends_tells_of_its_tracks() -> None:
 def test_ends_are_counted_no_sooner_than_the_caller_knows_of_them() -> None:
     stream = make_stream()
     play(stream, [person(index) for index in range(10)])
-    stream.say_goodbye(Workspace())
+    stream.say_goodbye(Desk())
     assert sum(stream.counts().closed) == 0
     assert stream.counts().tracks == 1
     assert not stream.ended
@@ -343,13 +344,13 @@ def test_a_reset_is_told_and_the_frame_is_taken(time: int, code: decisions_pb2.N
 
 def test_a_second_open_ends_the_stream() -> None:
     with pytest.raises(InvalidRequestError, match="open already"):
-        make_stream().answer(Request(open=open_message()).SerializeToString(), Workspace())
+        make_stream().answer(Request(open=open_message()).SerializeToString(), Desk())
 
 
 def test_evidence_that_nobody_asked_for_gets_a_notice() -> None:
     stream = make_stream()
     evidence = Request(evidence=evidence_pb2.Evidence(request_id="x"))
-    response = Response.FromString(stream.answer(evidence.SerializeToString(), Workspace()))
+    response = Response.FromString(stream.answer(evidence.SerializeToString(), Desk()))
     assert [notice.code for notice in response.notices] == [Notice.CODE_UNEXPECTED]
     assert stream.counts().frames == 0
 

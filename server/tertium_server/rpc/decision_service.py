@@ -10,7 +10,6 @@ import grpc
 from grpc import aio
 
 from tertium.v1 import decision_service_pb2
-from tertium_server.engine import Workspace
 from tertium_server.errors import (
     DrainingError,
     InvalidRequestError,
@@ -24,6 +23,7 @@ from tertium_server.metrics import LatencyHistogram, MethodCounts, StreamMetrics
 from tertium_server.rpc import wire
 from tertium_server.rpc.answers import Answer
 from tertium_server.rpc.calls import Call, Calls
+from tertium_server.rpc.desk import Desk
 from tertium_server.rpc.heavy import HeavyWork
 from tertium_server.rpc.opening import check_open
 from tertium_server.rpc.status import Context, abort
@@ -71,7 +71,7 @@ class DecisionService:
         self._streams = streams
         self._latency = latency
         self._counts = counts
-        self._workspace = Workspace()
+        self._desk = Desk()
         self._batches = 0
         self._log = get_logger("decisions")
         self._refusals = Throttle()
@@ -114,10 +114,10 @@ class DecisionService:
             raise LimitExceededError("max_streams", f"{most} requests wait, as many as may", retry_after=_RETRY_SECONDS)
         self._calls.check_open()
         if len(data) > self._heavy_bytes:
-            return await self._heavy.run(lambda workspace: self._decide_batch(data, workspace))
-        return self._decide_batch(data, self._workspace)
+            return await self._heavy.run(lambda desk: self._decide_batch(data, desk))
+        return self._decide_batch(data, self._desk)
 
-    def _decide_batch(self, data: bytes, workspace: Workspace) -> bytes:
+    def _decide_batch(self, data: bytes, desk: Desk) -> bytes:
         request, frames = wire.read_batch(data)
         if not request.HasField("open"):
             raise InvalidRequestError.of("open", "has to be set: it names the stream and its classes")
@@ -125,9 +125,9 @@ class DecisionService:
         self._calls.counted.skip(stream)
         answer = Answer(batch=True)
         answer.add_opened(stream.opened())
-        stream.run(frames, answer, workspace)
+        stream.run(frames, answer, desk)
         if request.end_of_stream:
-            stream.finish(answer, workspace)
+            stream.finish(answer, desk)
         else:
             stream.add_checkpoint(answer)
         self._streams.absorb(stream.group, stream.counts())
@@ -201,25 +201,25 @@ class DecisionService:
     async def _loop(self, call: Call, stream: Stream, context: Context) -> None:
         """The hot path: read, answer, write."""
         read, write, answer, observe = context.read, context.write, stream.answer, self._latency.observe
-        workspace, heavy_bytes, counts = self._workspace, self._heavy_bytes, self._counts
+        desk, heavy_bytes, counts = self._desk, self._heavy_bytes, self._counts
         while call.leaving is None:
             call.reading = True
             data = await read()
             call.reading = False
             if data is aio.EOF:
-                await write(stream.say_goodbye(workspace))
+                await write(stream.say_goodbye(desk))
                 stream.settle()
                 counts.sent += 1
                 return
             started = perf_counter()
             counts.received += 1
-            response = answer(data, workspace) if len(data) <= heavy_bytes else await self._answer_heavily(stream, data)
+            response = answer(data, desk) if len(data) <= heavy_bytes else await self._answer_heavily(stream, data)
             observe(perf_counter() - started)
             await write(response)
             counts.sent += 1
 
     async def _answer_heavily(self, stream: Stream, data: bytes) -> bytes:
-        return await self._heavy.run(lambda workspace: stream.answer(data, workspace))
+        return await self._heavy.run(lambda desk: stream.answer(data, desk))
 
     def _let_go(self, call: Call) -> None:
         """Forgets a call; what its stream has counted stays."""

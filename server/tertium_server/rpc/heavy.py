@@ -8,21 +8,24 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from tertium_server.engine import Workspace
+from tertium_server.rpc.desk import Desk
 
 _Result = TypeVar("_Result")
+_LARGEST_DESK = (
+    1 << 16
+)  # detections; a thread that has seen more starts afresh, so that one huge message does not hold its memory for good
 
 
 class HeavyWork:
-    """A few threads, each with a workspace of its own."""
+    """A few threads, each with a desk of its own."""
 
     def __init__(self, workers: int) -> None:
         self._executor = ThreadPoolExecutor(workers, "tertium-heavy")
         self._local = threading.local()
 
-    async def run(self, work: Callable[[Workspace], _Result]) -> _Result:
+    async def run(self, work: Callable[[Desk], _Result]) -> _Result:
         """Runs work in a thread. When the caller is cancelled meanwhile, the work is still waited for: it may be using a stream's state."""
-        future = asyncio.get_running_loop().run_in_executor(self._executor, self._with_workspace, work)
+        future = asyncio.get_running_loop().run_in_executor(self._executor, self._at_a_desk, work)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
@@ -39,8 +42,8 @@ class HeavyWork:
         """Lets the threads go; what has not begun is dropped."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    def _with_workspace(self, work: Callable[[Workspace], _Result]) -> _Result:
-        workspace: Workspace | None = getattr(self._local, "workspace", None)
-        if workspace is None:
-            workspace = self._local.workspace = Workspace()
-        return work(workspace)
+    def _at_a_desk(self, work: Callable[[Desk], _Result]) -> _Result:
+        desk: Desk | None = getattr(self._local, "desk", None)
+        if desk is None or desk.detections > _LARGEST_DESK:
+            desk = self._local.desk = Desk()
+        return work(desk)

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from tertium.v1 import decisions_pb2, stream_pb2
-from tertium_server.engine import FrameColumns, SnapshotError, StreamEngine, Workspace
+from tertium_server.engine import FrameColumns, SnapshotError, StreamEngine
 from tertium_server.errors import CheckpointRefusedError, InvalidRequestError
 from tertium_server.metrics import Rejection, StreamCounts
 from tertium_server.policy import Policy, compile_parameters
 from tertium_server.rpc import notices, wire
 from tertium_server.rpc.answers import Answer, Answerer
 from tertium_server.rpc.checkpoint import CheckpointSealer, StreamState
+from tertium_server.rpc.desk import Desk
 from tertium_server.rpc.opening import EpochClock, FrameLimits, Opening
 from tertium_server.rpc.track_ids import TrackIds
 
@@ -126,7 +127,7 @@ class Stream:
         self.add_checkpoint(answer)
         return answer.to_bytes()
 
-    def answer(self, data: bytes, workspace: Workspace) -> bytes:
+    def answer(self, data: bytes, desk: Desk) -> bytes:
         """The response to one request.
 
         Raises:
@@ -137,25 +138,25 @@ class Stream:
         if frames is None:
             frames = self._read_slowly(data, answer)
         if frames is not None:
-            self.run(frames, answer, workspace)
+            self.run(frames, answer, desk)
             if self._until_checkpoint <= 0:
                 self.add_checkpoint(answer)
         return answer.to_bytes()
 
-    def run(self, frames: FrameColumns, answer: Answer, workspace: Workspace) -> None:
+    def run(self, frames: FrameColumns, answer: Answer, desk: Desk) -> None:
         """Runs the frames of a message and adds what came of them to the answer."""
         count = len(frames.indices)
         self._until_checkpoint -= count
         if self._silent:
-            self._run_resumed(frames, answer, workspace)
+            self._run_resumed(frames, answer, desk)
         else:
-            self._run_rest(frames, answer, workspace, 0, 0)
+            self._run_rest(frames, answer, desk, 0, 0)
 
-    def finish(self, answer: Answer, workspace: Workspace) -> None:
+    def finish(self, answer: Answer, desk: Desk) -> None:
         """Ends all tracks and tells of it."""
-        answer.add(self._answerer, self.engine.finish(workspace))
+        answer.add(self._answerer, desk, self.engine.finish(desk.workspace))
 
-    def say_goodbye(self, workspace: Workspace) -> bytes:
+    def say_goodbye(self, desk: Desk) -> bytes:
         """The last response of a stream whose caller has closed it.
 
         A caller that is gone looks like one that has closed until something is written to it. So the ends of tracks are counted no sooner than
@@ -163,7 +164,7 @@ class Stream:
         """
         self._held_counts = self.counts()
         answer = Answer()
-        self.finish(answer, workspace)
+        self.finish(answer, desk)
         return answer.to_bytes()
 
     def settle(self) -> None:
@@ -207,7 +208,7 @@ class Stream:
         return None
 
     def _run_rest(
-        self, frames: FrameColumns, answer: Answer, workspace: Workspace, first_frame: int, first_detection: int
+        self, frames: FrameColumns, answer: Answer, desk: Desk, first_frame: int, first_detection: int
     ) -> None:
         """Runs frames and tells of them; of their message, ``first_frame`` frames and ``first_detection`` detections went before."""
         count = len(frames.indices)
@@ -217,13 +218,13 @@ class Stream:
         if count > limit:
             self._tell(notices.tell_too_many_frames(count, limit), answer, fresh_from)
             return
-        decisions = self.engine.advance(frames, workspace)
+        decisions = self.engine.advance(frames, desk.workspace)
         if decisions.error:
             self._tell(notices.tell_mismatch(decisions.error, count), answer, fresh_from)
             return
-        answer.add(self._answerer, decisions)
+        answer.add(self._answerer, desk, decisions)
         # Nearly always every frame is taken and none needs a reset: then there is nothing to tell.
-        if decisions.frames != count or decisions.resets.tobytes().strip(b"\0"):
+        if decisions.frames != count or desk.saw_reset(count):
             for told in notices.tell_frames(decisions, frames, first_frame, first_detection):
                 self._tell(told, answer, fresh_from)
 
@@ -238,27 +239,27 @@ class Stream:
         self._recounting = not reached
         return place
 
-    def _run_resumed(self, frames: FrameColumns, answer: Answer, workspace: Workspace) -> None:
+    def _run_resumed(self, frames: FrameColumns, answer: Answer, desk: Desk) -> None:
         """Runs frames that the caller has the answers of silently, and the others as always."""
         count = len(frames.indices)
         silent, reached = _first_after(frames.indices, self._answered)
         if silent == count:
             # A message that was too long was refused the first time, too.
             if count <= self._terms.limits.max_frames:
-                self._take_silently(frames, workspace)
+                self._take_silently(frames, desk)
         elif count > self._terms.limits.max_frames or not _can_be_cut(frames):
-            self._run_rest(frames, answer, workspace, 0, 0)
+            self._run_rest(frames, answer, desk, 0, 0)
             return
         else:
             detections = int(frames.counts[:silent].sum(dtype=np.int64))
-            self._take_silently(_cut(frames, 0, silent, 0, detections), workspace)
+            self._take_silently(_cut(frames, 0, silent, 0, detections), desk)
             rest = _cut(frames, silent, count, detections, len(frames.boxes))
-            self._run_rest(rest, answer, workspace, silent, detections)
+            self._run_rest(rest, answer, desk, silent, detections)
         self._silent = not reached
         self._recounting = self._recounting and not (reached and self._counted <= self._answered)
 
-    def _take_silently(self, frames: FrameColumns, workspace: Workspace) -> None:
-        self._answerer.detections += len(self.engine.advance(frames, workspace).track_ids)
+    def _take_silently(self, frames: FrameColumns, desk: Desk) -> None:
+        self._answerer.detections += len(self.engine.advance(frames, desk.workspace).track_ids)
 
 
 def _check_resumed(opening: Opening, state: StreamState) -> None:
