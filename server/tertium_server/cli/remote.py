@@ -92,7 +92,7 @@ class _RemoteJudge:
             # A set of files without a single row names no class; the server wants one.
             class_names=sequence.class_names or {0: "object"},
             frame_size=sequence.frame_size,
-            nominal_fps=sequence.fps,
+            nominal_fps=sequence.nominal_fps,
             client_tracks=self._client_tracks,
             logits=sequence.logits,
             epoch=1,

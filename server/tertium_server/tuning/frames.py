@@ -65,7 +65,7 @@ def frames_of(
 ) -> Frames:
     """All frames of a sequence, empty ones too; `order` and `counts` are those of `Sequence.by_frame`."""
     frames = Frames(
-        indices=np.arange(sequence.first_frame, sequence.first_frame + sequence.length, dtype=np.int64),
+        indices=sequence.frame_indices(),
         times=sequence.capture_times(),
         counts=counts.astype(np.uint32),
         boxes=sequence.boxes[order],

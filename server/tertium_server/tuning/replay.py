@@ -90,7 +90,7 @@ def stream_settings(sequence: Sequence, *, client_tracks: bool) -> StreamSetting
         class_names=sequence.class_names or {0: "object"},
         frame_width=width,
         frame_height=height,
-        nominal_fps=sequence.fps,
+        nominal_fps=sequence.nominal_fps,
         client_tracks=client_tracks,
         logits=sequence.logits,
     )

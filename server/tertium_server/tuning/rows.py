@@ -44,7 +44,7 @@ def rows_of(decisions: Decisions) -> Iterator[tuple[str, ...]]:
     count = len(sequence)
     return zip(
         [sequence.name] * count,
-        map(str, sequence.frames.tolist()),
+        map(str, sequence.frame_indices()[sequence.frames - sequence.first_frame].tolist()),
         map(str, sequence.by_frame().ordinals.tolist()),
         [sequence.class_names[number] for number in sequence.class_ids.tolist()],
         *(_text(sequence.xywh[:, column]) for column in range(4)),

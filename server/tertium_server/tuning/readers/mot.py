@@ -17,26 +17,20 @@ from numpy.typing import NDArray
 from .checks import (
     boxes_from_corners,
     check_corners,
-    check_finite,
     check_frames,
-    require,
     track_numbers,
     warn_of_doubled_ids,
     whole_numbers,
 )
 from .errors import NothingFoundError, Place, ReadError
 from .formats import Options, Source
+from .mot_rows import CLASS, COLUMNS, EVALUATE, SCORE, SIDES, boxes_of, frames_of, kinds_of
 from .scores import scores_of
 from .seqinfo import NAME, SequenceInfo, seqinfo_beside
 from .sequence import Sequence
-from .table import Column, Table, read_table
+from .table import Table, read_table
 from .truth import Kind, Truth
 
-SIDES = ("left", "top", "width", "height")
-COLUMNS = tuple(Column(index, name) for index, name in enumerate(("frame", "id", *SIDES)))
-SCORE = Column(6, "score")
-EVALUATE = Column(6, "evaluate")
-CLASS = Column(7, "class")
 FIRST_FRAME = 1
 FIRST_TRACK = 1
 UNNAMED = (-1, 1)
@@ -61,10 +55,10 @@ class Mot:
     def read(self, source: Source, options: Options) -> Sequence:
         """One det.txt, with what seqinfo.ini says beside it."""
         table = read_table(source.file, COLUMNS, (SCORE,), ",")
-        frames = _frames(table)
+        frames = frames_of(table, FIRST_FRAME)
         info = _read_info(source.file, options, int(frames.max(initial=0)))
         check_frames(frames, FIRST_FRAME, info.length, table.place, "frame")
-        xywh, corners = _boxes(table)
+        xywh, corners = boxes_of(table)
         scores, warnings = scores_of(table, options)
         return Sequence(
             name=source.name,
@@ -90,13 +84,14 @@ class Mot:
         """One gt.txt. All its rows are of the one class that the detections are of."""
         del named  # there is one class
         table = read_table(source.file, COLUMNS, (EVALUATE, CLASS), ",")
-        frames = _frames(table)
+        frames = frames_of(table, FIRST_FRAME)
         length = _length_of_truth(source.file, sequence)
         if length is not None:
             check_frames(frames, FIRST_FRAME, length, table.place, "frame")
-        _, corners = _boxes(table)
+        _, corners = boxes_of(table)
         check_corners(corners, table.place, SIDES)
-        kinds, warnings = _kinds(table)
+        kinds, warnings = kinds_of(table)
+        warnings += _warn_of_classes(table, kinds == Kind.EVALUATE)
         track_ids = track_numbers(table.numbers("id"), 0, table.place, "id")
         return Truth(
             name=sequence.name,
@@ -139,36 +134,6 @@ def _find(path: Path, part: str) -> tuple[Source, ...]:
 def _file_of(folder: Path, part: str) -> Path | None:
     candidates = (folder / part / f"{part}.txt", folder / part / f"{part}.txt.gz")
     return next((file for file in candidates if file.is_file()), None)
-
-
-def _frames(table: Table) -> NDArray[np.int64]:
-    frames = whole_numbers(table.numbers("frame"), table.place, "frame")
-    check_frames(frames, FIRST_FRAME, None, table.place, "frame")
-    return frames
-
-
-def _boxes(table: Table) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(N, 4) left, top, width, height, and (N, 4) x1, y1, x2, y2."""
-    xywh = np.stack([table.numbers(name) for name in SIDES], axis=1)
-    for position, name in enumerate(SIDES):
-        check_finite(xywh[:, position], table.place, name)
-    return xywh, np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
-
-
-def _kinds(table: Table) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-    """(M,) what each row of truth is for, and what there is to say about that."""
-    if "evaluate" not in table.columns:
-        warning = f"{table.file}: has no column 7 (evaluate); every row counts as an object to find"
-        return np.full(len(table), Kind.EVALUATE, np.uint8), (warning,) if len(table) else ()
-    evaluate = table.numbers("evaluate")
-    require(
-        (evaluate == 0) | (evaluate == 1),
-        table.place,
-        "evaluate",
-        lambda index: (f"is {evaluate[index]:g}", "write 1 for an object to find, 0 for one to ignore"),
-    )
-    kinds = np.where(evaluate == 1, Kind.EVALUATE, Kind.IGNORE).astype(np.uint8)
-    return kinds, _warn_of_classes(table, evaluate == 1)
 
 
 def _warn_of_classes(table: Table, evaluated: NDArray[np.bool_]) -> tuple[str, ...]:

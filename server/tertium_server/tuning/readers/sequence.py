@@ -65,6 +65,12 @@ class Sequence:
     times: NDArray[np.int64] | None = None
     """(length,) capture times of the frames in nanoseconds since the first, where they are not one 1 / fps after another."""
 
+    indices: NDArray[np.int64] | None = None
+    """(length,) numbers of the frames as the camera counts them, increasing, where they are not first_frame and following."""
+
+    estimated_fps: bool = False
+    """Nobody said at how many frames a second it was recorded: `fps` was made from `times`."""
+
     logits: bool = False
     """Whether scores are log-odds."""
 
@@ -80,6 +86,17 @@ class Sequence:
             return self.times
         times: NDArray[Any] = np.rint(np.arange(self.length, dtype=np.float64) * (NANOSECONDS / self.fps))
         return times.astype(np.int64)
+
+    @property
+    def nominal_fps(self) -> float:
+        """What a camera would open its stream with; 0: it does not know."""
+        return 0.0 if self.estimated_fps else self.fps
+
+    def frame_indices(self) -> NDArray[np.int64]:
+        """(length,) numbers of the frames as the camera counts them."""
+        if self.indices is not None:
+            return self.indices
+        return np.arange(self.first_frame, self.first_frame + self.length, dtype=np.int64)
 
     def by_frame(self) -> FrameOrder:
         """How the detections lie when they are put in order of frames."""
