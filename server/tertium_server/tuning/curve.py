@@ -229,7 +229,7 @@ class Curve:
         return Point(threshold=threshold, tp=tp, fp=fp, found=found, positives=self.positives, negatives=self.negatives)
 
 
-def f1_of(tp: Counts, fp: Counts, found: Counts, positives: int) -> Floats:
+def f1_of(tp: Counts, fp: Counts, found: Counts, positives: int | Counts) -> Floats:
     """Harmonic mean of tp / (tp + fp) and found / positives as one division of whole numbers: equal values come out equal.
 
     NaN where there is nothing at all, 0 where there is nothing right.

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from .curve import Counts, Curve, Floats, Point, UndeterminedError
 
-__all__ = ["Curve", "Point", "UndeterminedError", "accumulate", "export", "sweep"]
+__all__ = ["Curve", "Point", "UndeterminedError", "accumulate", "accumulate_rising", "export", "sweep"]
 
 
 def sweep(
@@ -24,9 +24,9 @@ def sweep(
 
 def accumulate(
     scores: NDArray[np.floating],
-    true: NDArray[np.int8],
-    false: NDArray[np.int8],
-    found: NDArray[np.int8],
+    true: NDArray[np.integer],
+    false: NDArray[np.integer],
+    found: NDArray[np.integer],
     positives: int,
     negatives: int | None = None,
 ) -> Curve:
@@ -34,18 +34,28 @@ def accumulate(
     if np.isnan(scores).any():
         raise ValueError("a score is not a number")
     order = np.argsort(scores)
-    rising = scores[order].astype(np.float64)
-    starts = (
-        np.flatnonzero(np.concatenate(([True], rising[1:] != rising[:-1]))) if len(rising) else np.empty(0, np.int64)
-    )
-    tp = _from_above(true, order, starts)
-    thresholds = rising[starts]
+    tp, fp = true[order], false[order]
+    return accumulate_rising(scores[order], tp, fp, tp if found is true else found[order], positives, negatives)
+
+
+def accumulate_rising(
+    scores: NDArray[np.floating],
+    true: NDArray[np.integer],
+    false: NDArray[np.integer],
+    found: NDArray[np.integer],
+    positives: int,
+    negatives: int | None = None,
+) -> Curve:
+    """The same of changes that lie by rising score."""
+    starts = np.flatnonzero(np.concatenate((np.ones(min(len(scores), 1), np.bool_), scores[1:] != scores[:-1])))
+    thresholds = scores[starts].astype(np.float64)
+    tp = _from_above(true, starts)
     return Curve(
         thresholds=thresholds,
         exported=export(thresholds),
         tp=tp,
-        fp=_from_above(false, order, starts),
-        found=tp if found is true else _from_above(found, order, starts),
+        fp=_from_above(false, starts),
+        found=tp if found is true else _from_above(found, starts),
         positives=int(positives),
         negatives=negatives,
         obstacle=_obstacle(int(positives), tp),
@@ -69,9 +79,9 @@ def export(thresholds: Floats) -> Floats:
     return np.concatenate(([first], np.where(astray, upper, middle)))
 
 
-def _from_above(changes: NDArray[np.int8], order: NDArray[np.int64], starts: NDArray[np.int64]) -> Counts:
-    """Sums of changes (S,) from the top of the order down to each start (K,), itself included."""
-    below = np.concatenate(([0], np.cumsum(changes[order], dtype=np.int64)))
+def _from_above(changes: NDArray[np.integer], starts: NDArray[np.int64]) -> Counts:
+    """(K,) sums of changes (S,) from each start to the end."""
+    below = np.concatenate(([0], np.cumsum(changes, dtype=np.int64)))
     return np.asarray(below[-1] - below[starts])
 
 

@@ -44,19 +44,20 @@ class Marks(NamedTuple):
 
 
 @kernel
-def intersection(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    """Area that two boxes share, from their corners (4,)."""
-    width = min(first[2], second[2]) - max(first[0], second[0])
+def intersection(first: NDArray[np.float64], one: int, second: NDArray[np.float64], other: int) -> float:
+    """Area that two boxes share, rows of corners (N, 4) and (M, 4)."""
+    # Numbers, no rows: a row named in the innermost loop counts a reference, which costs more than the overlap.
+    width = min(first[one, 2], second[other, 2]) - max(first[one, 0], second[other, 0])
     if width <= 0.0:
         return 0.0
-    height = min(first[3], second[3]) - max(first[1], second[1])
+    height = min(first[one, 3], second[other, 3]) - max(first[one, 1], second[other, 1])
     return width * height if height > 0.0 else 0.0
 
 
 @kernel
 def overlap(detections: Boxes, detection: int, truths: Truths, truth: int) -> float:
     """IoU of a detection and a row of truth."""
-    shared = intersection(detections.corners[detection], truths.corners[truth])
+    shared = intersection(detections.corners, detection, truths.corners, truth)
     if shared == 0.0:
         return 0.0
     return shared / (detections.areas[detection] + truths.areas[truth] - shared)
@@ -65,8 +66,10 @@ def overlap(detections: Boxes, detection: int, truths: Truths, truth: int) -> fl
 @kernel
 def is_dropped(detections: Boxes, detection: int, truths: Truths, frame: int, rules: Rules) -> bool:
     """Whether a detection that is paired with nothing is left out of all counts."""
-    corners = detections.corners[detection]
-    if rules.min_height > 0.0 and corners[3] - corners[1] <= rules.min_height:
+    if (
+        rules.min_height > 0.0
+        and detections.corners[detection, 3] - detections.corners[detection, 1] <= rules.min_height
+    ):
         return True
     for place in range(truths.starts[frame], truths.starts[frame + 1]):
         truth = truths.order[place]
@@ -77,7 +80,7 @@ def is_dropped(detections: Boxes, detection: int, truths: Truths, frame: int, ru
         if truths.kinds[truth] == IGNORE:
             if overlap(detections, detection, truths, truth) >= rules.iou:
                 return True
-        elif intersection(corners, truths.corners[truth]) >= HALF * detections.areas[detection]:
+        elif intersection(detections.corners, detection, truths.corners, truth) >= HALF * detections.areas[detection]:
             return True
     return False
 
