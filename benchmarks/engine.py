@@ -1,6 +1,7 @@
 """The engine alone: one stream, arrays in, decisions out, one core.
 
-Every round runs each scene on a fresh engine, one after the other, so that a busy moment of the machine hits all alike; figures are medians over rounds.
+Every round runs each scene on a fresh engine, one after the other, so that a busy moment of the machine hits all alike; figures are medians over
+rounds.
 """
 
 from pathlib import Path

@@ -21,7 +21,7 @@ from http2 import StreamingCall, data_frames
 _LONGEST_SECONDS = 120.0
 
 
-class Overrun(RuntimeError):
+class OverrunError(RuntimeError):
     """A measurement took longer than any may."""
 
 
@@ -92,7 +92,7 @@ def saturate(load: Load, warm: int, count: int) -> dict[str, float]:
                     started, processor = time.perf_counter(), processor_seconds(load.pid)
                     bytes_before = sum(call.answer_bytes for call in load.calls)
         if time.monotonic() > deadline:
-            raise Overrun(f"{answered} answers in {_LONGEST_SECONDS:g} seconds")
+            raise OverrunError(f"{answered} answers in {_LONGEST_SECONDS:g} seconds")
     seconds = time.perf_counter() - started
     return {
         "messages": answered - warm,
@@ -123,7 +123,7 @@ def pace(load: Load, rate: float, seconds: float, seed: int) -> dict[str, object
     while due or any(on_their_way.values()):
         now = clock()
         if now > begin + seconds + _LONGEST_SECONDS:
-            raise Overrun(f"answers are {_LONGEST_SECONDS:g} seconds behind")
+            raise OverrunError(f"answers are {_LONGEST_SECONDS:g} seconds behind")
         while due and due[0][0] <= now:
             when, number = heapq.heappop(due)
             on_their_way[number].append((when, clock()))
