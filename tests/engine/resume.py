@@ -6,14 +6,15 @@ from pathlib import Path
 import numpy as np
 
 from tertium_server.engine import StreamEngine
-from tertium_server.policy import compile_parameters, default_policy
+from tertium_server.policy import compile_parameters
 from tests.engine.streams import Journal, play, settings_with, troubled
+from tests.policies import plain_policy
 
 
 def play_the_rest(snapshot: bytes, seed: int, cut: int) -> Journal:
     """What an engine restored after ``cut`` frames of a troubled scene decides on the others."""
     chosen = settings_with(include_features=True, frame_width=640, frame_height=360)
-    engine = StreamEngine.restore(compile_parameters(default_policy(), chosen), chosen, snapshot)
+    engine = StreamEngine.restore(compile_parameters(plain_policy(), chosen), chosen, snapshot)
     return play(engine, troubled(seed)[cut:], finish=True)
 
 

@@ -1,6 +1,6 @@
 """Streams of frames for the engine, and a journal of everything it decided on them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, repeat
 from typing import Any
@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tertium_server.engine import DecisionColumns, FrameColumns, StreamEngine, StreamSettings, Workspace
-from tertium_server.policy import Policy, compile_parameters, default_policy
+from tertium_server.policy import Policy, compile_parameters
+from tests.policies import plain_policy
 from tests.scenes import scene
 
 Box = tuple[float, float, float, float]
@@ -128,19 +129,6 @@ def columns(frames: Sequence[Frame], *, client_tracks: bool = False) -> FrameCol
     )
 
 
-def policy_with(changes: Mapping[str, object]) -> Policy:
-    """The built-in policy with some values of its own, by their path: "tracker.lifetime.coast"."""
-    data = default_policy().model_dump(mode="json")
-    for path, value in changes.items():
-        *sections, name = path.split(".")
-        section = data
-        for each in sections:
-            section = section[each]
-        assert name in section, path
-        section[name] = value
-    return Policy.model_validate(data)
-
-
 def settings_with(**changes: Any) -> StreamSettings:
     """Settings of a stream of both classes, of no known frame size."""
     fields: dict[str, Any] = {"class_names": CLASSES, **changes}
@@ -148,9 +136,9 @@ def settings_with(**changes: Any) -> StreamSettings:
 
 
 def engine_with(policy: Policy | None = None, **settings: Any) -> StreamEngine:
-    """A fresh engine."""
+    """A fresh engine, of the plain policy where none is given."""
     chosen = settings_with(**settings)
-    return StreamEngine(compile_parameters(policy or default_policy(), chosen), chosen)
+    return StreamEngine(compile_parameters(policy or plain_policy(), chosen), chosen)
 
 
 class Journal:

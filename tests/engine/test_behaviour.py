@@ -1,13 +1,15 @@
 """What the built-in policy must make of scenes that everyone knows the answer to."""
 
 import itertools
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
 
 from tertium_server.engine import Verdict
 from tertium_server.policy import default_policy
-from tests.engine.streams import SECOND, Box, Frame, Journal, engine_with, filmed, frame, play, policy_with
+from tests.engine.streams import SECOND, Box, Frame, Journal, engine_with, filmed, frame, play
+from tests.policies import policy_with
 
 NO, MAYBE, YES = Verdict.NO, Verdict.MAYBE, Verdict.YES
 FPS = 30
@@ -21,16 +23,19 @@ def filmed_at(fps: float, detections: list[list[tuple[Box, float]]]) -> list[Fra
     return [frame(index, *each, time=round(index * SECOND / fps)) for index, each in enumerate(detections)]
 
 
-def run(frames: list[Frame]) -> Journal:
-    return play(engine_with(frame_width=1920, frame_height=1080), frames)
+def run(frames: list[Frame], changes: Mapping[str, object] | None = None) -> Journal:
+    """Decisions by the built-in policy, some of it perhaps changed."""
+    policy = policy_with(changes or {}, default_policy())
+    return play(engine_with(policy, frame_width=1920, frame_height=1080, include_features=True), frames)
 
 
-def test_a_cone_that_is_seen_at_three_tenths_for_a_thousand_frames_does_not_become_certain() -> None:
-    journal = run(filmed_at(FPS, [[(at(300), 0.3)]] * 1000))
+@pytest.mark.parametrize("fps", [5, 12, 30, 60])
+def test_a_cone_that_is_seen_at_three_tenths_for_thousands_of_frames_does_not_become_certain(fps: float) -> None:
+    journal = run(filmed_at(fps, [[(at(300), 0.3)]] * 5000))
     assert set(journal["track_ids"].tolist()) == {1}
     assert YES not in journal["track_verdicts"]
     assert YES not in journal["verdicts"]
-    assert journal["track_probabilities"].max() < 0.7
+    assert journal["track_upper"][-1] < 0.9
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -64,7 +69,7 @@ def test_a_track_that_was_long_sure_stays_so_behind_a_nearer_one_while_its_boxes
     boxes = [float(each[0]) for each in journal.by_frame("probabilities")[:85]]
     verdicts = [int(each[0]) for each in journal.by_frame("track_verdicts")[:85]]
     assert boxes[79] > 0.8
-    assert boxes[84] < 0.5
+    assert boxes[84] < boxes[79] - 0.3
     assert set(verdicts[30:]) == {YES}
     hidden = journal["coasted_track_ids"] == 1
     assert hidden.sum() == 20
@@ -83,8 +88,7 @@ def test_twenty_scattered_hits_on_a_consistent_track_outrank_two_strong_ones_and
 
     frames = filmed_at(12, [seen(index) for index in range(30)])
     # Both are kept for as long as it takes to compare them.
-    policy = policy_with({"tracker.lifetime.coast": 60.0, "tracker.lifetime.candidate_coast": 60.0})
-    journal = play(engine_with(policy, frame_width=1920, frame_height=1080), frames)
+    journal = run(frames, {"tracker.lifetime.coast": 60.0, "tracker.lifetime.candidate_coast": 60.0})
     last: dict[int, float] = {}
     for names in (("track_ids", "track_probabilities"), ("coasted_track_ids", "coasted_probabilities")):
         last |= dict(zip(journal.by_frame(names[0])[-1].tolist(), journal.by_frame(names[1])[-1].tolist(), strict=True))
@@ -99,9 +103,8 @@ STATED = 0.2
 
 @pytest.mark.parametrize("score", [0.1, 0.3, 0.6, 0.9])
 def test_filming_every_frame_twice_hardly_changes_a_track(score: float) -> None:
-    engine, other = (engine_with(include_features=True) for _ in range(2))
-    once = play(engine, filmed_at(FPS, [[(at(300), score)]] * 90))
-    twice = play(other, filmed_at(2 * FPS, [[(at(300), score)]] * 180))
+    once = run(filmed_at(FPS, [[(at(300), score)]] * 90))
+    twice = run(filmed_at(2 * FPS, [[(at(300), score)]] * 180))
     before, after = (journal["track_features"][-1] for journal in (once, twice))
     weights = default_policy().defaults.track.weights
     assert abs(weights.slow * (after[1] - before[1]) + weights.fast * (after[2] - before[2])) < STATED
@@ -115,7 +118,7 @@ def test_a_higher_score_lowers_no_probability(seed: int) -> None:
     while not frames[target].boxes:
         target += 1
     order = itertools.product(range(len(frames[target].boxes)), [0.05, 0.2, 0.5, 0.8, 0.97])
-    policy = policy_with({"defaults.box.weights.overlap": 0.0, "tracker.association.high": 0.0})
+    changes = {"defaults.box.weights.overlap": 0.0, "tracker.association.high": 0.0}
     found: dict[int, list[float]] = {}
     for place, score in order:
         scores = list(frames[target].scores)
@@ -124,7 +127,7 @@ def test_a_higher_score_lowers_no_probability(seed: int) -> None:
             *frames[:target],
             Frame(target, frames[target].time, frames[target].boxes, tuple(scores), frames[target].class_ids),
         ]
-        journal = play(engine_with(policy), changed)
+        journal = run(changed, changes)
         found.setdefault(place, []).append(float(journal.by_frame("probabilities")[-1][place]))
     for probabilities in found.values():
         assert probabilities == sorted(probabilities)

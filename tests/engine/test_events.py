@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tertium_server.engine import EventReason, EventType, Verdict
-from tests.engine.streams import CLASSES, Box, Frame, Journal, engine_with, frame, play, policy_with, troubled
+from tests.engine.streams import CLASSES, Box, Frame, Journal, engine_with, frame, play, troubled
+from tests.policies import policy_with
 
 HERE: Box = (10.0, 10.0, 50.0, 90.0)
 NO, MAYBE, YES = Verdict.NO, Verdict.MAYBE, Verdict.YES

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tertium_server.engine import Workspace
-from tests.engine.streams import Frame, assert_same, engine_with, filmed, frame, play, policy_with, troubled
+from tests.engine.streams import Frame, assert_same, engine_with, filmed, frame, play, troubled
+from tests.policies import policy_with
 
 LIMITS: dict[str, Any] = {"max_detections": 5000, "max_tracks": 6000}
 

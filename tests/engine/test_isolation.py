@@ -7,17 +7,8 @@ import pytest
 
 from tertium_server.engine import StreamEngine, Workspace
 from tertium_server.policy import compile_parameters
-from tests.engine.streams import (
-    Frame,
-    Journal,
-    assert_same,
-    columns,
-    engine_with,
-    play,
-    policy_with,
-    settings_with,
-    troubled,
-)
+from tests.engine.streams import Frame, Journal, assert_same, columns, engine_with, play, settings_with, troubled
+from tests.policies import policy_with
 
 POLICIES = [
     policy_with({}),

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tertium_server.engine import EventReason, EventType, Reset, StreamEngine, Verdict
-from tests.engine.streams import SECOND, Box, Frame, Journal, engine_with, filmed, frame, play, policy_with
+from tests.engine.streams import SECOND, Box, Frame, Journal, engine_with, filmed, frame, play
+from tests.policies import policy_with
 
 
 def at(left: float, top: float, width: float = 40.0, height: float = 80.0) -> Box:

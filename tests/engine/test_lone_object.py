@@ -10,8 +10,10 @@ from filterpy.kalman import KalmanFilter
 from numpy.typing import NDArray
 
 from tertium_server.engine import Workspace
+from tertium_server.engine.readout import MOST_HITS
 from tertium_server.policy import Policy
-from tests.engine.streams import SECOND, Frame, columns, engine_with, play, policy_with
+from tests.engine.streams import SECOND, Frame, columns, engine_with, play
+from tests.policies import policy_with
 
 Floats = NDArray[np.float64]
 INTERVAL = 0.04
@@ -98,13 +100,16 @@ class Oracle:
     def slow_deviation(self) -> float:
         return math.sqrt(self.levels["slow"].P[0, 0])
 
+    def log_hits(self) -> float:
+        return math.log(min(self.hits, MOST_HITS))
+
     def box_features(self) -> list[float]:
         fit = min(self.fit, 4.0)
-        return [1.0, self.measurement, self.level("fast"), self.level("slow"), math.log(self.hits), fit, 0.0]
+        return [1.0, self.measurement, self.level("fast"), self.level("slow"), self.log_hits(), fit, 0.0]
 
     def track_features(self) -> list[float]:
         levels = [self.level("slow"), self.level("fast")]
-        return [1.0, *levels, self.slow_deviation(), math.log(self.hits), math.log(1 + self.in_a_row)]
+        return [1.0, *levels, self.slow_deviation(), self.log_hits(), math.log(1 + self.in_a_row)]
 
     def box_log_odds(self) -> float:
         weights = self.policy.defaults.box.weights

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tertium_server.engine import FrameStatus, SnapshotError, StreamEngine, StreamSettings, Workspace
-from tertium_server.policy import compile_parameters, default_policy
+from tertium_server.policy import compile_parameters
 from tests.engine.resume import play_the_rest
 from tests.engine.streams import (
     CLASSES,
@@ -26,6 +26,7 @@ from tests.engine.streams import (
     settings_with,
     troubled,
 )
+from tests.policies import plain_policy
 
 ROOT = Path(__file__).parents[2]
 EVERYTHING: dict[str, Any] = {"include_features": True, "frame_width": 640, "frame_height": 360}
@@ -72,7 +73,7 @@ def test_cut_at_every_tenth_frame_and_restored_it_goes_on_as_if_nothing_had_been
     seed: int, *, client_tracks: bool
 ) -> None:
     chosen = settings_with(client_tracks=client_tracks, **EVERYTHING)
-    parameters = compile_parameters(default_policy(), chosen)
+    parameters = compile_parameters(plain_policy(), chosen)
     frames = troubled(seed)
     whole = play(StreamEngine(parameters, chosen), frames, finish=True, client_tracks=client_tracks)
     for cut in range(0, len(frames), 10):
@@ -123,7 +124,7 @@ def test_a_restored_engine_with_room_for_fewer_tracks_goes_on_with_those_it_has(
     engine = engine_with()
     play(engine, [frame(0, *boxes), frame(1, *boxes)])
     smaller = settings_with(max_tracks=80, max_detections=80)
-    restored = StreamEngine.restore(compile_parameters(default_policy(), smaller), smaller, engine.snapshot())
+    restored = StreamEngine.restore(compile_parameters(plain_policy(), smaller), smaller, engine.snapshot())
     far = [((30.0 * place, 500.0, 30.0 * place + 20, 540.0), 0.9) for place in range(70)]
     journal = play(restored, [frame(2, *far), *(frame(index, *far, *boxes[:10]) for index in range(3, 40))])
     assert not journal["status"].any()
@@ -153,7 +154,7 @@ class TestSnapshotsThatDontFit:
         *_, snapshot = self.snapshot()
         other = settings_with(class_names=classes)
         with pytest.raises(SnapshotError, match=r"class ids \[0, 7\]"):
-            StreamEngine.restore(compile_parameters(default_policy(), other), other, snapshot)
+            StreamEngine.restore(compile_parameters(plain_policy(), other), other, snapshot)
 
     def test_one_of_another_memory_layout_is_refused(self) -> None:
         engine, chosen, snapshot = self.snapshot()
