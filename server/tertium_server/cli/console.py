@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -53,11 +53,11 @@ def progress_of(frames: int) -> Generator[Bar]:
 
 
 @contextlib.contextmanager
-def waiting(what: str) -> Generator[None]:
-    """Says on the terminal what takes so long."""
+def waiting(what: str) -> Generator[Callable[[str], None]]:
+    """Says on the terminal what takes so long; what is yielded changes the words."""
     console = messages()
     if not console.is_terminal:
-        yield
+        yield lambda _: None
         return
-    with console.status(what):
-        yield
+    with console.status(what) as status:
+        yield status.update

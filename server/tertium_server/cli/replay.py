@@ -28,6 +28,7 @@ class Format(StrEnum):
     COCO = "coco"
     YOLO = "yolo"
     FIFTYONE = "fiftyone"
+    TERTIUM = "tertium"
 
 
 class Scores(StrEnum):
@@ -56,7 +57,7 @@ def replay(  # noqa: PLR0913  # the options of the command line
             help="One sequence or a folder of sequences. [bold]mot[/bold]: a folder with det/det.txt and seqinfo.ini, "
             "a folder of such folders, or a det.txt. [bold]kitti[/bold]: a .txt, a folder of .txt files, "
             "or one that holds detections/. [bold]coco[/bold]: a .json. [bold]yolo[/bold]: a folder of label files. "
-            "[bold]fiftyone[/bold]: the folder of an export.",
+            "[bold]fiftyone[/bold]: the folder of an export. [bold]tertium[/bold]: a folder that --record wrote to.",
             show_default=False,
         ),
     ],

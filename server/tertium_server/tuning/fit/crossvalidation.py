@@ -28,13 +28,13 @@ _INNER_GROUPS = 4
 class HeldOut:
     """What policies say of detections they were not fitted on: N detections of one sequence."""
 
-    probabilities: Floats
+    probabilities: NDArray[np.float32]
     """(N,) of the boxes, fused."""
 
     calibrated: Floats
     """(N,) of the boxes, by the calibrated score alone."""
 
-    track_probabilities: Floats
+    track_probabilities: NDArray[np.float32]
     """(N,) of the tracks."""
 
     track_ids: NDArray[np.int64]
@@ -86,7 +86,7 @@ def _columns(held: HeldOut) -> tuple[NDArray[Any], ...]:
 
 
 def _nothing(count: int) -> HeldOut:
-    return HeldOut(np.zeros(count), np.zeros(count), np.zeros(count), np.zeros(count, np.int64))
+    return HeldOut(np.zeros(count, np.float32), np.zeros(count), np.zeros(count, np.float32), np.zeros(count, np.int64))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,29 +114,9 @@ def _one_fold(course: _Course, fold: int) -> dict[int, tuple[NDArray[np.bool_], 
         if not chosen.any():
             continue
         seen = observe(one, course.matches[index], policy, workspace)
-        box, track, calibrated = read_out(seen.box_features, seen.track_features, one, policy)
         # Track numbers of different folds must not meet where blocks of one sequence are put together.
         track_ids = seen.track_ids[chosen] + (fold << 40 if folds.unit == "block" else 0)
-        answers[index] = (chosen, HeldOut(box[chosen], calibrated[chosen], track[chosen], track_ids))
+        calibrated = sigmoid(seen.box_features[chosen, 1])
+        held = HeldOut(seen.probabilities[chosen], calibrated, seen.track_probabilities[chosen], track_ids)
+        answers[index] = (chosen, held)
     return answers
-
-
-def read_out(
-    box_features: Floats, track_features: Floats, labelled: Labelled, policy: Policy
-) -> tuple[Floats, Floats, Floats]:
-    """Probabilities (N,) of box and track by the policy's read-outs, and by the calibrated score alone."""
-    sequence = labelled.sequence
-    box, track = np.zeros(len(sequence)), np.zeros(len(sequence))
-    for class_id, name in sequence.class_names.items():
-        chosen = sequence.class_ids == class_id
-        judgement = policy.judgement(name)
-        box_weights = np.array(list(judgement.box.weights.model_dump().values()))
-        track_weights = np.array(list(judgement.track.weights.model_dump().values()))
-        box[chosen] = sigmoid(box_features[chosen] @ box_weights)
-        track[chosen] = sigmoid(track_features[chosen] @ track_weights)
-    # As on the wire and in the engine: what is compared with thresholds has the precision of float32.
-    return (
-        box.astype(np.float32).astype(np.float64),
-        track.astype(np.float32).astype(np.float64),
-        sigmoid(box_features[:, 1]),
-    )

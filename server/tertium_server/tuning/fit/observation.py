@@ -35,6 +35,12 @@ class Observation:
     track_features: Floats
     """(N, 6) what the track read-out weighs."""
 
+    probabilities: NDArray[np.float32]
+    """(N,) of the boxes, as the engine gave them."""
+
+    track_probabilities: NDArray[np.float32]
+    """(N,) of the tracks, as the engine gave them."""
+
     track_ids: NDArray[np.int64]
     """(N,) tracks, from 1."""
 
@@ -76,6 +82,8 @@ def observe(labelled: Labelled, matches: Matches, policy: Policy, workspace: Wor
         matches,
         columns.box_features[back],
         columns.track_features[back],
+        columns.probabilities[back],
+        columns.track_probabilities[back],
         track_ids,
         _real(track_ids, matches.labels),
     )
