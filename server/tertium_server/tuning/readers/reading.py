@@ -18,10 +18,11 @@ from .formats import Format, Options, Source
 from .kitti import Kitti
 from .mot import Mot
 from .sequence import Sequence
+from .tertium import Tertium
 from .yolo import Yolo
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
-    {"mot": Mot(), "kitti": Kitti(), "coco": Coco(), "yolo": Yolo(), "fiftyone": FiftyOne()}
+    {"mot": Mot(), "kitti": Kitti(), "coco": Coco(), "yolo": Yolo(), "fiftyone": FiftyOne(), "tertium": Tertium()}
 )
 """The formats by name."""
 
