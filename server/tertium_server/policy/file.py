@@ -9,10 +9,18 @@ from typing import Any
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import YAMLError
 
 from tertium_server.policy.errors import PolicyError
 from tertium_server.policy.model import Policy
+
+
+class _PlainConstructor(SafeConstructor):
+    """Reads dates as they are written: JSON, and with it the hash, has no other form for them."""
+
+
+_PlainConstructor.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)
 
 
 def load_policy(path: str | Path) -> Policy:
@@ -34,10 +42,14 @@ def parse_policy(text: str, source: str) -> Policy:
     Raises:
         PolicyError: it is no YAML, or a field is wrong.
     """
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = _PlainConstructor
     try:
-        data: Any = YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
+        data: Any = yaml.load(text)
+    except (YAMLError, ValueError) as error:  # of the latter kind: a number with thousands of digits
         raise PolicyError(f"{source}: is no YAML: {error}") from error
+    except RecursionError as error:
+        raise PolicyError(f"{source}: is no policy: it is nested too deep") from error
     if not isinstance(data, dict):
         raise PolicyError(f"{source}: holds no policy: expected the keys format, name, tracker, defaults")
     try:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0, le=1e6)]
@@ -20,7 +20,8 @@ RisingWeight = Annotated[float, Field(ge=0.0, le=100.0)]
 
 
 class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # Strict: true is no 1, and "0.5" no 0.5.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
 
 
 class Scores(_Value):
@@ -201,9 +202,9 @@ class Policy(_Value):
 
     format: Literal["tertium.policy/v1"]
     name: Annotated[str, Field(min_length=1, max_length=64)]
-    number: Annotated[int, Field(ge=0)] = 0
+    number: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
     """Version number; 0 where nobody counts."""
-    provenance: dict[str, Any] = {}
+    provenance: dict[str, JsonValue] = {}
     """Where the numbers came from: data, hashes, date, figures. Read by people."""
     tracker: Tracker
     defaults: Judgement
