@@ -17,6 +17,7 @@ from tertium_client._async_stream import AsyncStream, Decide
 from tertium_client._batch import BatchCall, BatchResult, BatchState
 from tertium_client._channel import DECIDE, DECIDE_BATCH, Attempts, Connection, ConnectionOptions
 from tertium_client._encode import Frame
+from tertium_client._recording import ClientRecording, Record
 from tertium_client._session import Session
 from tertium_client._settings import Flow, OpenOptions, StreamSettings, split_options
 
@@ -33,8 +34,9 @@ class AsyncClient:
     The connection is made with the first call. The options are those of Client.
     """
 
-    def __init__(self, address: str, **options: Unpack[ConnectionOptions]) -> None:
+    def __init__(self, address: str, *, record: Record | None = None, **options: Unpack[ConnectionOptions]) -> None:
         self._connection = Connection(address=address, **options)
+        self._recording = ClientRecording(record)
         self._streams: WeakSet[AsyncStream] = WeakSet()
         self._channel: grpc.aio.Channel | None = None
 
@@ -56,7 +58,7 @@ class AsyncClient:
 
     async def start(self, settings: StreamSettings, flow: Flow) -> AsyncStream:
         """Opens a stream with settings that were checked."""
-        session = Session(settings, flow, self._connection.reconnect, time.monotonic())
+        session = Session(settings, flow, self._connection.reconnect, time.monotonic(), self._recording.recorder)
         decide: Decide = self._connected().stream_stream(
             DECIDE, request_serializer=_as_is, response_deserializer=decision_service_pb2.DecideResponse.FromString
         )
@@ -94,6 +96,8 @@ class AsyncClient:
             await stream.client_closes()
         if self._channel is not None:
             await self._channel.close()
+        if self._recording.recorder is not None:
+            await asyncio.to_thread(self._recording.close)
 
     def _connected(self) -> grpc.aio.Channel:
         """The channel; made here because it belongs to the event loop that is running."""

@@ -14,6 +14,7 @@ from tertium.v1 import decision_service_pb2
 from tertium_client._batch import BatchCall, BatchResult, BatchState
 from tertium_client._channel import DECIDE, DECIDE_BATCH, Attempts, Connection, ConnectionOptions
 from tertium_client._encode import Frame
+from tertium_client._recording import ClientRecording, Record
 from tertium_client._session import Session
 from tertium_client._settings import OpenOptions, split_options
 from tertium_client._stream import Stream
@@ -34,13 +35,15 @@ class Client:
     - `keepalive`: seconds of silence after which the connection is probed while a stream is open (30; 10 or more; 0: never).
     - `max_message_bytes`: the largest answer that is taken (16 MiB).
     - `channel_options`: further options of the gRPC channel, which win over those made of the ones above.
+    - `record`: a folder to record in what streams send, or a tertium.recording.Recorder; see docs/recording.md. No sender ever waits for it.
 
     Raises:
         InvalidSettingsError: an option is outside its range.
     """
 
-    def __init__(self, address: str, **options: Unpack[ConnectionOptions]) -> None:
+    def __init__(self, address: str, *, record: Record | None = None, **options: Unpack[ConnectionOptions]) -> None:
         self._connection = Connection(address=address, **options)
+        self._recording = ClientRecording(record)
         self._streams: WeakSet[Stream] = WeakSet()
         self._channel = _channel(self._connection)
         self._decide = self._channel.stream_stream(
@@ -75,7 +78,7 @@ class Client:
             DisconnectedError: no server answered within Reconnect.connect_within.
         """
         settings, flow = split_options(stream_id, options)
-        session = Session(settings, flow, self._connection.reconnect, time.monotonic())
+        session = Session(settings, flow, self._connection.reconnect, time.monotonic(), self._recording.recorder)
         stream = Stream(session, self._decide, self._connection.call_metadata(stream_id))
         stream.wait_until_open()
         self._streams.add(stream)
@@ -105,6 +108,7 @@ class Client:
         for stream in list(self._streams):
             stream.client_closes()
         self._channel.close()
+        self._recording.close()
 
 
 def _channel(connection: Connection) -> grpc.Channel:

@@ -17,11 +17,13 @@ from collections.abc import Sequence
 
 import grpc
 
+from tertium.recording import Recorder, StreamRecorder
 from tertium.v1 import decision_service_pb2, decisions_pb2, stream_pb2
 from tertium_client import _decode
 from tertium_client._backoff import Backoff, Reconnect
 from tertium_client._encode import EncodedFrame, Frame, FrameEncoder, frames_message
 from tertium_client._outbox import Outbox
+from tertium_client._recording import begin_recording, recorded
 from tertium_client._settings import Flow, StreamSettings
 from tertium_client._status import Status
 from tertium_client._wire import delimited
@@ -47,7 +49,14 @@ _READER_APPEARS_WITHIN = 10.0
 class Session:
     """See the module. `now` is seconds of a clock that only goes forwards."""
 
-    def __init__(self, settings: StreamSettings, flow: Flow, reconnect: Reconnect, now: float) -> None:
+    def __init__(
+        self,
+        settings: StreamSettings,
+        flow: Flow,
+        reconnect: Reconnect,
+        now: float,
+        recorder: Recorder | None = None,
+    ) -> None:
         self.settings = settings
         self.opened: stream_pb2.Opened | None = None
         """What the server answered to the last Open that it answered."""
@@ -59,6 +68,8 @@ class Session:
         """Nothing more will come."""
         self._flow = flow
         self._encoder = FrameEncoder(settings)
+        self._recorder = recorder
+        self._recording: StreamRecorder | None = None
         self._backoff = Backoff(reconnect, now)
         # The caller's side.
         self._last_accepted = -1
@@ -99,6 +110,7 @@ class Session:
             self._backoff.waits(now)
         self._outbox.add(encoded, now)
         self._last_accepted = index
+        self._record(encoded)
         return index
 
     def check_open(self) -> None:
@@ -292,8 +304,18 @@ class Session:
             self.over = True
             self.error = error
             self._outbox.clear()
+            if self._recording is not None:
+                self._recording.close()
 
     # ------------------------------------------------------------------ inner workings
+
+    def _record(self, frame: EncodedFrame) -> None:
+        """Records a frame where that is wanted. It never waits: what can't be written is lost, and counted by the recorder."""
+        if self._recorder is None or self.opened is None:
+            return
+        if self._recording is None:
+            self._recording = begin_recording(self._recorder, self.settings, self.opened)
+        self._recording.write(recorded(frame))
 
     @property
     def _unread_full(self) -> bool:
