@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from tertium_server.policy import Policy, PolicyError, default_policy, load_policy, parse_policy
-from tests.policies import plain_data, plain_policy
+from tertium_server.policy import Policy, PolicyError, default_policy, dump_policy, load_policy, parse_policy
+from tests.policies import plain_data, plain_policy, policy_with
 
 
 def data(**changes: object) -> dict[str, Any]:
@@ -98,6 +98,14 @@ def broken(**changes: object) -> str:
         ("tracker.motion.measurement_noise", broken(tracker__motion__measurement_noise=None)),
         ("number", broken(number=-1)),
         ("number", broken(number=1.5)),
+        ("number", broken(number=2**63)),
+        ("number", broken(number=True)),
+        ("defaults.evidence.noise", broken(defaults__evidence__noise=True)),
+        ("defaults.evidence.noise", broken(defaults__evidence__noise="1.0")),
+        ("tracker.association.class_aware", broken(tracker__association__class_aware="yes")),
+        ("provenance.again.dict.again", text(data()).replace("provenance: {}", "provenance: &here {again: *here}")),
+        ("provenance.picture", text(data()).replace("provenance: {}", 'provenance: {picture: !!binary "/w=="}')),
+        ("provenance.figure.float", text(data()).replace("provenance: {}", "provenance: {figure: .nan}")),
         ("name", broken(name="")),
         ("name", broken(name="x" * 65)),
         ("format", broken(format="tertium.policy/v2")),
@@ -185,6 +193,9 @@ def test_what_holds_no_policy_is_refused(content: str) -> None:
         "%YAML 9.9\n---\n{}\n---\n",
         "name: one\nname: two\n",
         "name: \x00",
+        "a: " + "[" * 600,
+        "[" * 600 + "]" * 600,
+        "number: " + "9" * 5000,
         "!!python/object/apply:os.getcwd []",
         "first: 1\n---\nsecond: 2\n",
     ],
@@ -253,9 +264,45 @@ class TestVersions:
         assert policy.version == f"3-{policy.sha256[:12]}"
         assert len(policy.sha256) == 64
 
+    def test_a_date_is_what_is_written_there_quoted_or_not(self) -> None:
+        plain, quoted = (
+            parse_policy(text(data()).replace("provenance: {}", f"provenance: {{date: {date}}}"), "here")
+            for date in ("2026-01-01", "'2026-01-01'")
+        )
+        assert plain.provenance == {"date": "2026-01-01"}
+        assert plain.version == quoted.version
+
     def test_where_it_came_from_is_kept_as_it_was_written(self) -> None:
         origin = {"data": ["a", "b"], "date": "2026-01-01", "figures": {"f1": 0.9}}
         assert parse_policy(text(data(provenance=origin)), "here").provenance == origin
+
+
+class TestWriting:
+    rich = policy_with(
+        {
+            "provenance": {"date": "2026-01-01", "by": "yes", "figures": [0.1, 1e-7, None, True], "word": "no: way # really"},
+            "classes": {"car": {"track": {"thresholds": {"yes": 0.9}}}, "no": {"scores": {"gain": 1 / 3}}, "dog": {}},
+            "defaults.evidence.noise": 0.1 + 0.2,
+            "name": "site: 7",
+        }
+    )  # fmt: skip
+
+    @pytest.mark.parametrize("policy", [rich, plain_policy(), default_policy()], ids=["rich", "plain", "built-in"])
+    def test_what_is_written_is_read_back_to_the_last_digit(self, policy: Policy) -> None:
+        again = parse_policy(dump_policy(policy, "a comment\nof two lines"), "here")
+        assert again == policy
+        assert again.version == policy.version
+        assert again.class_names() == policy.class_names()
+
+    def test_a_class_says_only_what_it_has_of_its_own(self) -> None:
+        written_classes = YAML(typ="safe", pure=True).load(dump_policy(self.rich))["classes"]
+        assert written_classes["car"] == {"track": {"thresholds": {"yes": 0.9}}}
+        assert written_classes["dog"] == {}
+
+    def test_a_comment_stands_at_the_head_and_is_no_data(self) -> None:
+        lines = dump_policy(plain_policy(), "made by hand\n\nname: another").splitlines()
+        assert lines[:3] == ["# made by hand", "#", "# name: another"]
+        assert parse_policy("\n".join(lines), "here") == plain_policy()
 
 
 def reversed_keys(content: Any) -> Any:
