@@ -109,7 +109,9 @@ def test_the_command_writes_a_policy_that_loads_and_its_figures(folder: Path, tm
     assert policy.name == "yard"
     assert figures["policy"]["version"] == policy.version
     assert figures["objective"] == "budget:share=0.1"
-    assert policy.provenance["data"].keys() == {"scene-0", "scene-1", "scene-2"}
+    data = policy.provenance["data"]
+    assert isinstance(data, dict)
+    assert data.keys() == {"scene-0", "scene-1", "scene-2"}
     for unit in ("box", "track"):
         chosen, judged = figures["thresholds"]["classes"]["object"][unit], getattr(policy.judgement("object"), unit)
         assert (judged.thresholds.yes, judged.thresholds.no) == (chosen["yes"], chosen["no"])

@@ -1,6 +1,7 @@
 """One stream's step: motion → association → evidence → verdict, frame by frame, in one compiled call for a whole message."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -63,7 +64,7 @@ def run(streams, trackers, judges, class_lookup, tracks, columns, answered, buff
         count = np.int64(frames.counts[place])
         index = frames.indices[place]
         time = admission.capture_time(frames.times, place, index, tracker)
-        report = outputs.reports[place]
+        report: Any = outputs.reports[place]
         report.culprit = -1
         report.reset = 0
         status = admission.check_clock(stream, index, time)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,7 +72,7 @@ def cross_validate(
     results = [_nothing(len(one.sequence)) for one in labelled]
     course = _Course(tuple(labelled), tuple(matches), folds, start, effort, guarded)
     tasks = (delayed(_one_fold)(course, fold) for fold in range(folds.count))
-    done: Iterator[Any] = Parallel(n_jobs=jobs, return_as="generator")(tasks)
+    done: Any = Parallel(n_jobs=jobs, return_as="generator")(tasks)
     for number, answers in enumerate(done):
         for index, (chosen, answer) in answers.items():
             for whole, part in zip(_columns(results[index]), _columns(answer), strict=True):
