@@ -17,6 +17,7 @@ from typing import Self
 import uvloop
 from prometheus_client import CollectorRegistry
 
+from tertium.recording import Limits, Recorder
 from tertium_server.config import Settings, load_settings
 from tertium_server.engine import warm_up
 from tertium_server.errors import ConfigurationError, StartError
@@ -50,7 +51,8 @@ class Service:
         self._policy_version = self._policy.version
         self.registry = CollectorRegistry()
         self._metrics = _make_metrics(self.registry, settings, self._policy)
-        self._rpc = RpcServer(settings, _make_terms(settings, self._policy), self._metrics)
+        self._recorder = _make_recorder(settings, self._metrics)
+        self._rpc = RpcServer(settings, _make_terms(settings, self._policy, self._recorder), self._metrics)
         self._web = WebServer(make_pages(self.registry, self.readiness), settings.metrics_host, settings.metrics_port)
         self._kernels = False
         self._draining = False
@@ -77,6 +79,7 @@ class Service:
         except StartError:
             self._web.stop()
             await self._rpc.stop(0.0)
+            await self._stop_recording()
             raise
         self._log.info("listening", listen=self.listen, metrics=f"http://{self.metrics}/metrics")
         started = time.monotonic()
@@ -109,6 +112,7 @@ class Service:
         _remove(self._address_file)
         drained = await self._rpc.stop(self._settings.drain_seconds)
         await asyncio.to_thread(self._web.stop)
+        await self._stop_recording()
         self._log.info("stopped", every_stream_drained=drained)
 
     async def __aenter__(self) -> Self:
@@ -119,6 +123,12 @@ class Service:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.stop()
+
+    async def _stop_recording(self) -> None:
+        recorder = self._recorder
+        if recorder is not None:
+            whole = await asyncio.to_thread(recorder.close)
+            self._log.info("recording ended", whole=whole, lost_frames=recorder.lost_frames)
 
     @property
     def _address_file(self) -> Path:
@@ -185,7 +195,21 @@ def _load_policy(settings: Settings) -> Policy:
         ) from error
 
 
-def _make_terms(settings: Settings, policy: Policy) -> StreamTerms:
+def _make_recorder(settings: Settings, metrics: Metrics) -> Recorder | None:
+    if settings.record is None:
+        return None
+    limits = Limits(part=settings.record_file_bytes, total=settings.record_total_bytes)
+    try:
+        recorder = Recorder(settings.record, limits)
+    except OSError as error:
+        raise StartError(
+            f"--record {settings.record}: can't be written: {error.strerror}; name another folder"
+        ) from error
+    metrics.watch_recorder(lambda: recorder.lost_frames, lambda: recorder.pending)
+    return recorder
+
+
+def _make_terms(settings: Settings, policy: Policy, recorder: Recorder | None) -> StreamTerms:
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -203,6 +227,7 @@ def _make_terms(settings: Settings, policy: Policy) -> StreamTerms:
         ),
         checkpoint_interval=settings.checkpoint_interval,
         epochs=EpochClock(),
+        recorder=recorder,
     )
 
 

@@ -137,6 +137,21 @@ class Settings(BaseSettings):
         description="The key itself, for environments that hand secrets over as variables.",
     )
 
+    record: Path | None = Field(
+        default=None,
+        description="Folder to record in what cameras send, to be replayed and tuned on; a folder of this server's own.",
+    )
+    record_total_bytes: int = Field(
+        default=4096 * _MEBIBYTE,
+        ge=_MEBIBYTE,
+        description="Most bytes of all recordings in that folder; the oldest are deleted for newer ones.",
+    )
+    record_file_bytes: int = Field(
+        default=64 * _MEBIBYTE,
+        ge=_MEBIBYTE,
+        description="Most bytes of one file of a recording; the next is begun then.",
+    )
+
     drain_seconds: Seconds = Field(
         default=20.0, description="How long the server takes at most to stop: final checkpoints, then the end."
     )
@@ -179,6 +194,10 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"max_tracks_per_stream ({self.max_tracks_per_stream}) is less than max_detections_per_frame "
                 f"({self.max_detections_per_frame}), but every detection needs a track"
+            )
+        if self.record_file_bytes > self.record_total_bytes:
+            raise ValueError(
+                f"record_file_bytes ({self.record_file_bytes}) is more than record_total_bytes ({self.record_total_bytes})"
             )
         if self.checkpoint_key is not None and self.checkpoint_key_file is not None:
             raise ValueError("checkpoint_key and checkpoint_key_file are both given; which one signs?")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Protocol
@@ -349,6 +349,24 @@ class _ServerInfo(Collector):
         yield fusion
 
 
+class _RecordingMetrics(Collector):
+    """What the recorder could not write. Only a server that records has these."""
+
+    def __init__(self, lost_frames: Callable[[], int], pending_bytes: Callable[[], int]) -> None:
+        self._lost_frames = lost_frames
+        self._pending_bytes = pending_bytes
+
+    def collect(self) -> Iterator[Metric]:
+        yield CounterMetricFamily(
+            "tertium_recording_lost_frames",
+            "Frames that were decided and not recorded: the disk was too slow, or failed.",
+            value=self._lost_frames(),
+        )
+        yield GaugeMetricFamily(
+            "tertium_recording_pending_bytes", "Bytes that wait to be recorded.", value=self._pending_bytes()
+        )
+
+
 class Metrics:
     """All instruments of one server."""
 
@@ -371,3 +389,7 @@ class Metrics:
         for collector in (_ServerInfo(version, revision, policy, self.fusion_latency), self.streams, self.calls):
             registry.register(collector)
         ProcessCollector(registry=registry)
+
+    def watch_recorder(self, lost_frames: Callable[[], int], pending_bytes: Callable[[], int]) -> None:
+        """Adds the instruments of a server that records."""
+        self.registry.register(_RecordingMetrics(lost_frames, pending_bytes))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -312,6 +313,46 @@ def test_a_batch_is_read_with_its_frames_apart() -> None:
     assert rest.end_of_stream
     assert not rest.HasField("frames")
     assert_same(columns, public(request(FRAMES)))
+
+
+def test_a_batch_whose_frames_are_packed_in_another_way() -> None:
+    for style in STYLES:
+        body = encode(FRAMES, dict.fromkeys(ARRAYS, style))  # field 2, as in a DecideRequest
+        _, columns = wire.read_batch(
+            decision_service_pb2.DecideBatchRequest(open=open_message()).SerializeToString() + body
+        )
+        assert_same(columns, public(request(FRAMES)))
+
+
+def test_whatever_a_damaged_batch_turns_into_is_what_the_public_class_reads() -> None:
+    random = np.random.default_rng(13)
+    outcomes = {"read": 0, "refused": 0}
+    for _ in range(10_000):
+        frames = random_frames(random, int(random.integers(1, 4)), 4)
+        message = decision_service_pb2.DecideBatchRequest(
+            open=open_message(), frames=frames, end_of_stream=bool(random.integers(2))
+        )
+        data = bytearray(message.SerializeToString())
+        damage(data, random)
+        outcomes[compare_batch(bytes(data))] += 1
+    assert min(outcomes.values()) > 1000, outcomes
+
+
+def compare_batch(data: bytes) -> str:
+    """Reads a batch both ways; whether it could be read."""
+    try:
+        whole = decision_service_pb2.DecideBatchRequest.FromString(data)
+    except DecodeError:
+        with pytest.raises(InvalidRequestError):
+            wire.read_batch(data)
+        return "refused"
+    request_read, columns = wire.read_batch(data)
+    assert_same(columns, wire.frame_columns(whole.frames))
+    whole.ClearField("frames")
+    whole.DiscardUnknownFields()
+    request_read.DiscardUnknownFields()
+    assert request_read == whole
+    return "read"
 
 
 def test_a_batch_in_two_pieces_is_merged() -> None:

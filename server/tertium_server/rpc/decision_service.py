@@ -227,6 +227,7 @@ class DecisionService:
         self._calls.exit(call)
         if stream is None:
             return
+        stream.leave()
         self._streams.retire(stream)
         counts = stream.counts()
         self._log.info(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tertium.recording import Recorder
 from tertium.v1 import decisions_pb2, stream_pb2
 from tertium_server.engine import FrameColumns, SnapshotError, StreamEngine
 from tertium_server.errors import CheckpointRefusedError, InvalidRequestError
@@ -16,6 +17,7 @@ from tertium_server.rpc.answers import Answer, Answerer
 from tertium_server.rpc.checkpoint import CheckpointSealer, StreamState
 from tertium_server.rpc.desk import Desk
 from tertium_server.rpc.opening import EpochClock, FrameLimits, Opening
+from tertium_server.rpc.recording import begin_recording, record
 from tertium_server.rpc.track_ids import TrackIds
 
 _NOTHING_YET = -1
@@ -46,6 +48,9 @@ class StreamTerms:
     epochs: EpochClock
     """Chooses epochs where the caller names none."""
 
+    recorder: Recorder | None = None
+    """Records what the callers of Decide send; None: nobody does."""
+
 
 class Stream:
     """A stream between Open and its end. Used by one thread at a time; ``counts`` by any.
@@ -75,6 +80,11 @@ class Stream:
         """The caller has closed the stream and knows how it ended."""
         self._frames = 0
         self._rejected = [0] * len(Rejection)
+        self._recording = (
+            None
+            if terms.recorder is None
+            else begin_recording(terms.recorder, self.stream_id, self.epoch, opening.settings)
+        )
         self._class_names = tuple(opening.settings.class_names[class_id] for class_id in opening.settings.class_ids)
         self._answerer = Answerer(
             TrackIds(self.stream_id, self.epoch, caller=opening.settings.client_tracks),
@@ -138,6 +148,9 @@ class Stream:
         if frames is None:
             frames = self._read_slowly(data, answer)
         if frames is not None:
+            # A message that is too long is refused unread; a replay of the recording could not tell.
+            if self._recording is not None and len(frames.indices) <= self._terms.limits.max_frames:
+                record(self._recording, frames)
             self.run(frames, answer, desk)
             if self._until_checkpoint <= 0:
                 self.add_checkpoint(answer)
@@ -183,6 +196,11 @@ class Stream:
         )
         self.add_checkpoint(answer)
         return answer.to_bytes()
+
+    def leave(self) -> None:
+        """The call is over, and no more will come by it."""
+        if self._recording is not None:
+            self._recording.close()
 
     def add_checkpoint(self, answer: Answer) -> None:
         """Adds the state as it is now."""

@@ -37,6 +37,10 @@ _FIXED_SIZE = {
 _ONE_BYTE = {FieldDescriptorProto.TYPE_ENUM}
 
 
+# Messages whose parts are wanted as their bytes. Repeated, so that no piece of a part gets lost that came in several.
+_IN_PIECES = {"DecideBatchRequest"}
+
+
 class TwinFrames(Protocol):
     """``tertium.v1.Frames`` with bytes for arrays."""
 
@@ -47,27 +51,6 @@ class TwinFrames(Protocol):
     scores: bytes
     class_ids: bytes
     track_ids: bytes
-
-
-class TwinDecisions(Protocol):
-    """``tertium.v1.Decisions`` with bytes for arrays."""
-
-    frame_indices: bytes
-    detection_counts: bytes
-    track_ids: bytes
-    probabilities: bytes
-    verdicts: bytes
-    policy_version: str
-    boxes: bytes
-    track_probabilities: bytes
-    track_lower: bytes
-    track_upper: bytes
-    track_verdicts: bytes
-    coasted_counts: bytes
-    coasted_track_ids: bytes
-    coasted_boxes: bytes
-    coasted_probabilities: bytes
-    coasted_verdicts: bytes
 
 
 def _messages(messages: Any) -> Iterator[DescriptorProto]:  # noqa: ANN401 - a repeated container, whose class is private to protobuf
@@ -87,14 +70,20 @@ def _twin_file(file: FileDescriptorProto) -> FileDescriptorProto:
     del twin.service[:]
     for message in _messages(twin.message_type):
         for field in message.field:
-            if field.HasField("type_name"):
+            if message.name in _IN_PIECES and field.type == FieldDescriptorProto.TYPE_MESSAGE:
+                _declare_bytes(field, FieldDescriptorProto.LABEL_REPEATED)
+            elif field.label == FieldDescriptorProto.LABEL_REPEATED and field.type in _FIXED_SIZE | _ONE_BYTE:
+                _declare_bytes(field, FieldDescriptorProto.LABEL_OPTIONAL)
+            elif field.HasField("type_name"):
                 field.type_name = field.type_name.replace(f".{_PACKAGE}.", f".{_TWIN_PACKAGE}.", 1)
-            if field.label == FieldDescriptorProto.LABEL_REPEATED and field.type in _FIXED_SIZE | _ONE_BYTE:
-                field.label = FieldDescriptorProto.LABEL_OPTIONAL
-                field.type = FieldDescriptorProto.TYPE_BYTES
-                field.ClearField("type_name")
-                field.ClearField("options")
     return twin
+
+
+def _declare_bytes(field: FieldDescriptorProto, label: FieldDescriptorProto.Label.ValueType) -> None:
+    field.label = label
+    field.type = FieldDescriptorProto.TYPE_BYTES
+    field.ClearField("type_name")
+    field.ClearField("options")
 
 
 def _twin_name(name: str) -> str:

@@ -8,11 +8,11 @@ comes out is the same.
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
-from google.protobuf.message import DecodeError, Message
-from google.protobuf.unknown_fields import UnknownFieldSet
+from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from tertium.v1 import decision_service_pb2, frames_pb2
@@ -24,7 +24,8 @@ if sys.byteorder != "little":  # pragma: no cover - no such machine here
     raise ImportError("tertium_server.rpc reads the wire's little-endian arrays in place; this machine is big-endian")
 
 _REQUEST = twin_class("DecideRequest")
-_BATCH_REQUEST = twin_class("DecideBatchRequest")
+_FRAMES = twin_class("Frames")
+_BATCH_PIECES = twin_class("DecideBatchRequest")
 
 # dtype objects: a dtype given as a string is parsed anew in each call.
 _INT64 = np.dtype("<i8")
@@ -37,6 +38,17 @@ _NO_FLOAT32: NDArray[np.float32] = np.frombuffer(b"", _FLOAT32)
 _CORNERS = 4
 
 
+@lru_cache(4096)
+def _plain_size(*lengths: int) -> int:
+    """Bytes of a message whose payloads have these lengths and which holds nothing else: each field once, lengths as short as can be."""
+    return sum(_field_size(length) for length in lengths if length)
+
+
+def _field_size(length: int) -> int:
+    """Bytes of a field with a payload: a tag of one byte, the length as a varint of seven bits a byte, the payload."""
+    return 1 + max(1, -(-length.bit_length() // 7)) + length
+
+
 def read_frames(data: bytes) -> FrameColumns | None:
     """The frames of a DecideRequest as columns that lie in the message's own memory; None: it is no plain message of frames.
 
@@ -46,34 +58,38 @@ def read_frames(data: bytes) -> FrameColumns | None:
         request: Any = _REQUEST.FromString(data)
     except DecodeError:
         return None
-    if request.ByteSize() != len(data):
-        return None
-    return _columns(request.frames)
+    columns, size = _columns(request.frames)
+    return columns if _field_size(size) == len(data) else None
 
 
-def _columns(frames: TwinFrames) -> FrameColumns | None:
-    """Columns of a twin that lost nothing in parsing; None where an array is absent, torn, or hidden in unknown fields."""
+def _columns(frames: TwinFrames) -> tuple[FrameColumns | None, int]:
+    """Columns of a twin, and the bytes it would take if it held nothing else. If it took more, something was lost in parsing.
+
+    What the twin has read it writes in as many bytes as it came in, or in fewer. So where both are as long, there was no second piece of an array, no
+    element outside of one, and no field that the twin does not know.
+    """
     indices = frames.frame_indices
-    if not indices or len(UnknownFieldSet(cast("Message", frames))):
-        return None
     times = frames.capture_times
+    counts = frames.detection_counts
     boxes = frames.boxes
     scores = frames.scores
     class_ids = frames.class_ids
     track_ids = frames.track_ids
+    size = _plain_size(len(indices), len(times), len(counts), len(boxes), len(scores), len(class_ids), len(track_ids))
     read = np.frombuffer
     try:
-        return FrameColumns(
+        columns = FrameColumns(
             read(indices, _INT64),
             read(times, _INT64) if times else _NO_INT64,
-            read(frames.detection_counts, _UINT32),
+            read(counts, _UINT32),
             read(boxes, _FLOAT32).reshape(-1, _CORNERS),
             read(scores, _FLOAT32) if scores else _NO_FLOAT32,
             read(class_ids, _UINT32) if class_ids else _NO_UINT32,
             read(track_ids, _INT64) if track_ids else _NO_INT64,
         )
     except ValueError:  # no whole number of elements, or of boxes
-        return None
+        return None, size
+    return columns, size
 
 
 def read_request(data: bytes) -> decision_service_pb2.DecideRequest:
@@ -98,17 +114,24 @@ def read_batch(data: bytes) -> tuple[decision_service_pb2.DecideBatchRequest, Fr
         InvalidRequestError: The bytes are no DecideBatchRequest.
     """
     try:
-        twin: Any = _BATCH_REQUEST.FromString(data)
-        columns = _columns(twin.frames) if twin.ByteSize() == len(data) else None
-        if columns is not None:
-            twin.ClearField("frames")
-            return decision_service_pb2.DecideBatchRequest.FromString(twin.SerializeToString()), columns
-        request = decision_service_pb2.DecideBatchRequest.FromString(data)
+        pieces: Any = _BATCH_PIECES.FromString(data)
+        request = decision_service_pb2.DecideBatchRequest(end_of_stream=pieces.end_of_stream)
+        if pieces.open:
+            # The pieces of a message, behind one another, are the message. One without content is there all the same.
+            request.open.SetInParent()
+            request.open.MergeFromString(b"".join(pieces.open))
+        body = b"".join(pieces.frames)
+        columns, size = _columns(_frames_twin(body))
+        if columns is None or size != len(body):
+            columns = frame_columns(frames_pb2.Frames.FromString(body))
     except DecodeError as error:
         raise InvalidRequestError.of("", f"the message is no tertium.v1.DecideBatchRequest ({error})") from error
-    columns = frame_columns(request.frames)
-    request.ClearField("frames")
     return request, columns
+
+
+def _frames_twin(body: bytes) -> TwinFrames:
+    twin: Any = _FRAMES.FromString(body)
+    return cast("TwinFrames", twin)
 
 
 def frame_columns(frames: frames_pb2.Frames) -> FrameColumns:
