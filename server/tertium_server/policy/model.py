@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
-Positive = Annotated[float, Field(gt=0.0, le=1e6)]
+Positive = Annotated[float, Field(ge=1e-9, le=1e6)]
+"""Not so small that its square is nothing: the engine divides by it."""
 NotNegative = Annotated[float, Field(ge=0.0, le=1e6)]
 LogOdds = Annotated[float, Field(ge=-50.0, le=50.0)]
 Weight = Annotated[float, Field(ge=-100.0, le=100.0)]
