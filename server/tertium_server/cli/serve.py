@@ -23,6 +23,7 @@ HELP = (
 _PANELS = {
     "Where": ("listen", "reuse_port", "reflection", "metrics_host", "metrics_port", "data_dir"),
     "Judging and counting": ("policy", "groups", "classes"),
+    "Recording": ("record", "record_total_bytes", "record_file_bytes"),
     "Checkpoints": ("checkpoint_interval", "checkpoint_key_file"),
     "Limits": (
         "max_streams",
@@ -44,6 +45,7 @@ _METAVARS = {
     "metrics_host": "HOST",
     "metrics_port": "PORT",
     "data_dir": "FOLDER",
+    "record": "FOLDER",
     "groups": "NAMES",
     "classes": "NAMES",
 }
