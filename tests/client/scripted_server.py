@@ -36,6 +36,8 @@ class Cut:
     trailers: tuple[tuple[str, str | bytes], ...] = ()
     draining: bool = False
     """Word of draining and a checkpoint come before."""
+    hangs: bool = False
+    """Instead of breaking, the call stays open and nothing comes any more."""
     loses_one: bool = False
     """One more request is read and computed, but its response is lost."""
 
@@ -186,6 +188,8 @@ class ScriptedService(decision_service_pb2_grpc.DecisionServiceServicer):
         yield engine.finish()
 
     def _break(self, cut: Cut, context: grpc.ServicerContext) -> NoReturn:
+        while cut.hangs and context.is_active():
+            time.sleep(0.005)
         context.set_trailing_metadata(cut.trailers)
         context.abort(cut.code, f"cut after {cut.after}")
         raise AssertionError("abort raises")

@@ -16,7 +16,7 @@ from tertium_client._session import Session
 from tertium_client._settings import Flow, StreamSettings
 from tertium_client._status import Status
 from tests.client.builders import CLASSES, Told, expected, frames, told
-from tests.client.scripted_server import POLICY, HashEngine
+from tests.client.scripted_server import POLICY, REFUSED_LEFT_EDGE, HashEngine
 
 UNAVAILABLE = Status(grpc.StatusCode.UNAVAILABLE, "cut")
 
@@ -101,13 +101,15 @@ class Wire:
                 return
 
 
+# Long ones: Hypothesis would else make most of them so short that nothing breaks in mid-stream.
 STEPS = st.lists(
-    st.sampled_from(["accept"] * 4 + ["send", "serve", "deliver"] * 6 + ["take"] * 3 + ["cut", "wait", "flush"]),
+    st.sampled_from(["accept"] * 6 + ["send", "serve", "deliver"] * 8 + ["take"] * 4 + ["cut", "wait", "flush"]),
+    min_size=100,
     max_size=300,
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
     steps=STEPS,
     count=st.integers(0, 40),
@@ -233,6 +235,18 @@ def test_a_server_that_sends_no_checkpoints_can_not_make_the_client_keep_frames_
     assert session.accept(Frame([]), 0.0) < 5 + 64 + 2
 
 
+def test_refused_frames_are_not_kept_though_no_checkpoint_ever_contains_them() -> None:
+    session, wire = opened_session()
+    for _ in range(1000):
+        session.accept(Frame([[REFUSED_LEFT_EDGE, 0, 700, 1]], class_ids=[0]), 0.0)
+        for step in ("send", "serve", "deliver", "take"):
+            getattr(wire, step)()
+    session.finish(0.0)
+    wire.settle()
+    assert session.error is None
+    assert sum(told[1] is None for told in wire.taken) == 1000 + 1
+
+
 def test_a_checkpoint_that_runs_ahead_of_the_answers_is_a_breach_of_contract() -> None:
     session, wire = opened_session()
     session.accept(Frame([]), 0.0)
@@ -245,6 +259,26 @@ def test_a_checkpoint_that_runs_ahead_of_the_answers_is_a_breach_of_contract() -
     wire.responses[0].checkpoint.CopyFrom(wire.engine.checkpoint())
     with pytest.raises(ProtocolError, match="a checkpoint contains frame 1"):
         wire.deliver()
+
+
+def test_a_busy_stream_that_gets_on_is_patient_though_it_is_never_idle_and_breaks_often() -> None:
+    session, wire = opened_session()
+    session.accept(Frame([]), wire.now)
+    for _ in range(50):
+        wire.now += 200.0
+        session.accept(Frame([]), wire.now)  # the one before is unanswered: there is always one under way
+        for step in ("send", "send", "serve", "deliver", "cut", "serve", "deliver"):
+            getattr(wire, step)()
+        assert not session.over
+
+
+def test_a_stream_that_was_idle_for_long_has_time_to_end() -> None:
+    session, wire = opened_session()
+    session.finish(1000.0)
+    assert not session.stalled(1299.0)
+    assert session.stalled(1300.0)
+    assert session.half_close()
+    assert wire.session is session
 
 
 def test_patience_runs_out_after_so_long_without_progress_and_not_because_of_many_breaks() -> None:
@@ -313,6 +347,8 @@ def test_a_batch_waits_for_more_frames_only_so_long() -> None:
     session.accept(Frame([]), 3.0)
     session.flush()
     assert session.next_request(3.0) is not None
+    session.accept(Frame([]), 3.0)
+    assert session.next_request(3.0) is None
     assert wire.engine is not None
 
 

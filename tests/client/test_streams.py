@@ -278,6 +278,28 @@ def test_a_stream_that_gets_no_further_gives_up(kind: Kind) -> None:
 
 
 @both
+def test_a_server_that_answers_no_more_is_given_up(kind: Kind) -> None:
+    async def scenario() -> None:
+        async with kind.client(server.address, reconnect=Reconnect(give_up_after=0.3)) as client:
+            stream = await client.open("gate", **OPTIONS)
+            await stream.send(Frame([], capture_time=0))
+            with pytest.raises(DisconnectedError):
+                await stream.receive()
+
+    with ScriptedServer(script(silent=True)) as server:
+        asyncio.run(scenario())
+
+
+@both
+def test_a_server_that_does_not_open_is_left_for_another_attempt(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tertium_client._session._OPENED_WITHIN", 0.2)
+    sent = frames(5)
+    with ScriptedServer(script([Cut(0, hangs=True), Cut(0, hangs=True)])) as server:
+        assert all_told(asyncio.run(decided(kind, server.address, sent))) == expected(sent)
+        assert len(server.script.opens) == 3
+
+
+@both
 def test_word_of_draining_reaches_the_caller_once_and_the_stream_goes_on(kind: Kind) -> None:
     sent = frames(60)
     with ScriptedServer(script([Cut(21, draining=True)])) as server:
