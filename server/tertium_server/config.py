@@ -119,7 +119,7 @@ class Settings(BaseSettings):
         default=3000,
         ge=1,
         le=10_000_000,
-        description="Messages that may hold more detections than this run beside the others, in threads of their own.",
+        description="Messages that are more work than so many detections among twenty tracks run beside the others, in threads of their own.",
     )
     heavy_workers: int = Field(default=1, ge=1, le=256, description="Threads for heavy messages.")
     open_seconds: Seconds = Field(default=30.0, description="How long a call may wait before it sends its Open.")

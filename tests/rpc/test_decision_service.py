@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,20 @@ from tests.rpc.builders import (
     Request,
     Response,
     batched,
+    frames_of,
+    make_stream,
     one_frame,
     open_message,
     opening,
     person,
+    play,
     recording,
     request,
     solo,
     told,
 )
 from tests.rpc.live import Call, Live, ending_of, raw_decide, serving, until
+from tests.scenes import scene
 
 Notice = decisions_pb2.Notice
 Batch = decision_service_pb2.DecideBatchRequest
@@ -222,15 +227,25 @@ async def test_a_caller_that_vanishes_ends_no_tracks(tmp_path: Path) -> None:
         )
 
 
-async def test_heavy_messages_are_answered_in_order(tmp_path: Path) -> None:
-    """With a bound so low that nearly all messages are heavy, and light ones between."""
-    messages = list(batched(recording(), 8))
-    messages = [*messages[:3], *batched(recording()[24:28], 1), *batched(recording()[28:], 4)]
-    async with serving(tmp_path, heavy_detections=30, heavy_workers=2) as live:
+async def test_heavy_messages_are_answered_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a bound so low that all large messages are heavy, and small ones between."""
+    frames = frames_of(scene(1, 120, objects=20))
+    messages = [*batched(frames[:40], 40), *batched(frames[40:60], 1), *batched(frames[60:], 60)]
+    ran: list[str] = []
+    answer_frames = Stream.answer_frames
+
+    def observed(self: Stream, columns: Any, desk: Any) -> bytes:
+        ran.append(threading.current_thread().name)
+        return answer_frames(self, columns, desk)
+
+    monkeypatch.setattr(Stream, "answer_frames", observed)
+    async with serving(tmp_path, heavy_detections=1, heavy_workers=2) as live:
         calls = [await live.open(stream_id=f"camera {number}", epoch=7) for number in range(4)]
         answers = await asyncio.gather(*(play_all(call, messages) for call in calls))
         for number, answer in enumerate(answers):
             assert answer == solo(messages, stream_id=f"camera {number}")
+    assert ran.count("MainThread") == 4 * 20 + 4 * len(messages)  # the small ones, and those that solo ran
+    assert sum(name.startswith("tertium-heavy") for name in ran) == 4 * 2
 
 
 async def play_all(call: Call, messages: list[frames_pb2.Frames]) -> Response:
@@ -314,9 +329,8 @@ async def test_a_batch_that_is_wrong_is_refused_with_the_fields_at_fault(
 async def test_a_heavy_batch_is_decided_beside_the_streams(tmp_path: Path) -> None:
     (frames,) = batched(recording(), 80)
     async with serving(tmp_path) as live:
-        light = await batch(live, open=open_message(), frames=frames)
-    async with serving(tmp_path, heavy_detections=10) as live:
-        assert (await batch(live, open=open_message(), frames=frames)).decisions == light.decisions
+        response = await batch(live, open=open_message(), frames=frames)
+        assert response.decisions == told(play(make_stream(), [frames])).decisions
 
 
 async def test_refused_frames_of_a_batch_are_told(tmp_path: Path) -> None:

@@ -548,6 +548,21 @@ def test_a_snapshot_the_engine_can_not_read_is_refused() -> None:
         resume(broken, None)
 
 
+def test_work_grows_with_detections_and_with_tracks() -> None:
+    stream = make_stream()
+    few, crowd = one_frame(1, [PERSON] * 2), one_frame(1, [PERSON] * 50)
+    assert stream.work(wire.frame_columns(few)) == 4
+    assert stream.work(wire.frame_columns(crowd)) == 2500
+    answer(stream, one_frame(0, [(50 * place, 0, 50 * place + 20, 40, 0.9) for place in range(10)]))
+    assert stream.work(wire.frame_columns(few)) == 2 * (2 + 10) + 10
+    assert stream.work(wire.frame_columns(Frames(frame_indices=[1, 2], detection_counts=[0, 0]))) == 20
+
+
+def test_no_count_is_too_large_to_tell_the_work_of() -> None:
+    huge = Frames(frame_indices=[1] * 9, detection_counts=[2**32 - 1] * 9)
+    assert make_stream().work(wire.frame_columns(huge)) > 1e19
+
+
 def test_times_may_be_left_out_with_a_nominal_frame_rate() -> None:
     messages = recording()
     without = []

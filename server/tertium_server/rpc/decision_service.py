@@ -31,7 +31,8 @@ from tertium_server.rpc.stream import Stream, StreamTerms
 
 SERVICE = decision_service_pb2.DESCRIPTOR.services_by_name["DecisionService"].full_name
 
-_LEAST_BYTES_A_DETECTION = 20  # four corners and a score; class ids may be left out
+_LIGHT_BYTES = 2500  # a message of 100 detections or so: never worth a look at how much work it is
+_TYPICAL_TRACKS = 20
 _RETRY_SECONDS = 1.0
 
 
@@ -40,7 +41,7 @@ class ServiceLimits:
     """What the service holds callers to, beside the limits of frames."""
 
     heavy_detections: int
-    """Messages that may hold more detections run beside the others."""
+    """Messages that are more work than so many detections among twenty tracks run beside the others."""
 
     open_seconds: float
     """How long a call may wait before its Open."""
@@ -67,7 +68,7 @@ class DecisionService:
         self._limits = limits
         self._calls = calls
         self._heavy = heavy
-        self._heavy_bytes = limits.heavy_detections * _LEAST_BYTES_A_DETECTION
+        self._heavy_work = limits.heavy_detections * _TYPICAL_TRACKS
         self._streams = streams
         self._latency = latency
         self._counts = counts
@@ -113,9 +114,9 @@ class DecisionService:
         if self._batches > most:
             raise LimitExceededError("max_streams", f"{most} requests wait, as many as may", retry_after=_RETRY_SECONDS)
         self._calls.check_open()
-        if len(data) > self._heavy_bytes:
-            return await self._heavy.run(lambda desk: self._decide_batch(data, desk))
-        return self._decide_batch(data, self._desk)
+        if len(data) <= _LIGHT_BYTES:
+            return self._decide_batch(data, self._desk)
+        return await self._heavy.run(lambda desk: self._decide_batch(data, desk))
 
     def _decide_batch(self, data: bytes, desk: Desk) -> bytes:
         request, frames = wire.read_batch(data)
@@ -201,7 +202,7 @@ class DecisionService:
     async def _loop(self, call: Call, stream: Stream, context: Context) -> None:
         """The hot path: read, answer, write."""
         read, write, answer, observe = context.read, context.write, stream.answer, self._latency.observe
-        desk, heavy_bytes, counts = self._desk, self._heavy_bytes, self._counts
+        desk, counts = self._desk, self._counts
         while call.leaving is None:
             call.reading = True
             data = await read()
@@ -213,13 +214,19 @@ class DecisionService:
                 return
             started = perf_counter()
             counts.received += 1
-            response = answer(data, desk) if len(data) <= heavy_bytes else await self._answer_heavily(stream, data)
+            response = answer(data, desk) if len(data) <= _LIGHT_BYTES else await self._answer_large(stream, data)
             observe(perf_counter() - started)
             await write(response)
             counts.sent += 1
 
-    async def _answer_heavily(self, stream: Stream, data: bytes) -> bytes:
-        return await self._heavy.run(lambda desk: stream.answer(data, desk))
+    async def _answer_large(self, stream: Stream, data: bytes) -> bytes:
+        """The response to a message that may be too much work to keep the others waiting for."""
+        frames = wire.read_frames(data)
+        if frames is None:
+            return await self._heavy.run(lambda desk: stream.answer_otherwise(data, desk))
+        if stream.work(frames) > self._heavy_work:
+            return await self._heavy.run(lambda desk: stream.answer_frames(frames, desk))
+        return stream.answer_frames(frames, self._desk)
 
     def _let_go(self, call: Call) -> None:
         """Forgets a call; what its stream has counted stays."""

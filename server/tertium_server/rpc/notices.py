@@ -132,6 +132,18 @@ def tell_too_many_frames(frames: int, limit: int) -> Told:
     return Told(notice, Rejection.OVERLOAD, 0, frames - 1)
 
 
+def tell_unexpected_evidence() -> decisions_pb2.Notice:
+    """The notice for pictures that nobody asked for."""
+    message = "nobody asked for this evidence, or it came too late"
+    return _Notice(code=_Notice.CODE_UNEXPECTED, field="evidence.request_id", message=message)
+
+
+def tell_draining() -> decisions_pb2.Notice:
+    """The notice that goes with a stream's last checkpoint."""
+    message = "this server is about to stop; open the stream again with this checkpoint"
+    return _Notice(code=_Notice.CODE_DRAINING, message=message)
+
+
 def tell_frames(
     decisions: DecisionColumns, frames: FrameColumns, first_frame: int, first_detection: int
 ) -> Iterator[Told]:

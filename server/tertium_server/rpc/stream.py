@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tertium.recording import Recorder
-from tertium.v1 import decisions_pb2, stream_pb2
+from tertium.v1 import stream_pb2
 from tertium_server.engine import FrameColumns, SnapshotError, StreamEngine
 from tertium_server.errors import CheckpointRefusedError, InvalidRequestError
 from tertium_server.metrics import Rejection, StreamCounts
@@ -143,18 +143,41 @@ class Stream:
         Raises:
             InvalidRequestError: The bytes are no request, or a second Open.
         """
-        answer = Answer()
         frames = wire.read_frames(data)
-        if frames is None:
-            frames = self._read_slowly(data, answer)
-        if frames is not None:
-            # A message that is too long is refused unread; a replay of the recording could not tell.
-            if self._recording is not None and len(frames.indices) <= self._terms.limits.max_frames:
-                record(self._recording, frames)
-            self.run(frames, answer, desk)
-            if self._until_checkpoint <= 0:
-                self.add_checkpoint(answer)
+        return self.answer_otherwise(data, desk) if frames is None else self.answer_frames(frames, desk)
+
+    def answer_frames(self, frames: FrameColumns, desk: Desk) -> bytes:
+        """The response to frames."""
+        answer = Answer()
+        # A message that is too long is refused unread; a replay of the recording could not tell.
+        if self._recording is not None and len(frames.indices) <= self._terms.limits.max_frames:
+            record(self._recording, frames)
+        self.run(frames, answer, desk)
+        if self._until_checkpoint <= 0:
+            self.add_checkpoint(answer)
         return answer.to_bytes()
+
+    def answer_otherwise(self, data: bytes, desk: Desk) -> bytes:
+        """The response to a request that is no plain message of frames.
+
+        Raises:
+            InvalidRequestError: The bytes are no request, or a second Open.
+        """
+        request = wire.read_request(data)
+        kind = request.WhichOneof("message")
+        if kind == "frames":
+            return self.answer_frames(wire.frame_columns(request.frames), desk)
+        if kind == "open":
+            raise InvalidRequestError.of("open", "the stream is open already; Open occurs once, as the first message")
+        answer = Answer()
+        answer.add_notice(notices.tell_unexpected_evidence())
+        return answer.to_bytes()
+
+    def work(self, frames: FrameColumns) -> float:
+        """About how many comparisons of a detection with a track, or with another detection, it takes to run frames."""
+        tracks = self.engine.tracks
+        counts = frames.counts.astype(np.float64)  # no caller's numbers are too large to be multiplied
+        return float(counts @ (counts + tracks)) + len(counts) * tracks
 
     def run(self, frames: FrameColumns, answer: Answer, desk: Desk) -> None:
         """Runs the frames of a message and adds what came of them to the answer."""
@@ -188,12 +211,7 @@ class Stream:
     def send_away(self) -> bytes:
         """The last response of a server that is about to stop: the newest checkpoint, to be taken elsewhere."""
         answer = Answer()
-        answer.add_notice(
-            decisions_pb2.Notice(
-                code=decisions_pb2.Notice.CODE_DRAINING,
-                message="this server is about to stop; open the stream again with this checkpoint",
-            )
-        )
+        answer.add_notice(notices.tell_draining())
         self.add_checkpoint(answer)
         return answer.to_bytes()
 
@@ -207,23 +225,6 @@ class Stream:
         self._until_checkpoint = self._interval
         state = StreamState(self.epoch, self._answerer.detections, self._settings_digest, self.engine.snapshot())
         answer.add_checkpoint(self._terms.sealer.seal(self.stream_id, state), self.engine.last_frame)
-
-    def _read_slowly(self, data: bytes, answer: Answer) -> FrameColumns | None:
-        """Frames packed in another way; None after anything else, which is dealt with here."""
-        request = wire.read_request(data)
-        kind = request.WhichOneof("message")
-        if kind == "frames":
-            return wire.frame_columns(request.frames)
-        if kind == "open":
-            raise InvalidRequestError.of("open", "the stream is open already; Open occurs once, as the first message")
-        answer.add_notice(
-            decisions_pb2.Notice(
-                code=decisions_pb2.Notice.CODE_UNEXPECTED,
-                field="evidence.request_id",
-                message="nobody asked for this evidence, or it came too late",
-            )
-        )
-        return None
 
     def _run_rest(
         self, frames: FrameColumns, answer: Answer, desk: Desk, first_frame: int, first_detection: int
