@@ -11,6 +11,7 @@ proportional to the box's size, so that a near and a far object are followed ali
 """
 
 import math
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from tertium_server.engine.kernel import kernel
 from tertium_server.engine.layout import AXES
 
 
+@cache
 def unit_process_noise() -> npt.NDArray[np.float64]:
     """Process noise (2, 2) of a position-velocity pair over one second at spectral density 1, as filterpy builds it."""
     return np.asarray(Q_continuous_white_noise(dim=2, dt=1.0, spectral_density=1.0), dtype=np.float64)

@@ -7,6 +7,7 @@ evidence is in log-odds, times in seconds.
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
@@ -226,7 +227,7 @@ class Policy(_Value):
         }
         return {**data, "classes": completed}
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """Content hash: equal policies have equal hashes, however their files are written."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
