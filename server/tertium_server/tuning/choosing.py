@@ -27,9 +27,7 @@ class Choice:
     """One for each target, where a confidence was asked for."""
 
 
-def choose_thresholds(
-    units: Units, objective: Objective, *, hours: float | None = None, block_unit: BlockUnit = BlockUnit.SEQUENCE
-) -> Choice:
+def choose_thresholds(units: Units, objective: Objective, *, hours: float | None = None) -> Choice:
     """The pair that serves the objective best on these units, with promises where the objective has a confidence.
 
     Raises:
@@ -40,10 +38,10 @@ def choose_thresholds(
     total = None if units.unit is not Unit.FRAME else curve.positives + (curve.negatives or 0)
     if not isinstance(objective, Targets) or objective.confidence is None:
         return Choice(thresholds=choose(curve, objective, total=total, hours=hours))
-    return _promised(units, curve, objective, objective.confidence, total, _NOUNS[block_unit])
+    return _promised(units, curve, objective, objective.confidence, total)
 
 
-def _promised(units: Units, curve: Curve, targets: Targets, confidence: float, total: int | None, noun: str) -> Choice:
+def _promised(units: Units, curve: Curve, targets: Targets, confidence: float, total: int | None) -> Choice:
     """YES and NO as far as both can be promised. What can't be is not risked: nothing is YES, or nothing that was seen is NO."""
     exact = choose(curve, replace(targets, confidence=None), total=total)
     asked = {aim: target for aim in Aim if (target := getattr(targets, aim.value)) is not None}
@@ -53,7 +51,7 @@ def _promised(units: Units, curve: Curve, targets: Targets, confidence: float, t
     precision = promises.get(Aim.PRECISION)
     kept = promises.get(Aim.RECALL) or promises.get(Aim.KEPT)
     yes, no = _places(curve, precision, kept, exact)
-    warnings = tuple(_doubt(one, curve, units, noun) for one in promises.values() if not one.is_given)
+    warnings = tuple(_doubt(one, curve, units) for one in promises.values() if not one.is_given)
     chosen = Pairs.of(curve).chosen(yes, no, total, (*exact.warnings, *warnings))
     return Choice(thresholds=chosen, promises=tuple(promises.values()))
 
@@ -83,12 +81,12 @@ def _single_place(
     return (len(curve), naive) if asked is precision else (naive, 0)
 
 
-def _doubt(broken: Promise, curve: Curve, units: Units, noun: str) -> str:
+def _doubt(broken: Promise, curve: Curve, units: Units) -> str:
     """What is said where a target can't be promised."""
     what = {Aim.PRECISION: "a precision", Aim.RECALL: "a recall", Aim.KEPT: "a share of right detections"}[broken.aim]
     instead = "nothing is YES" if broken.aim is Aim.PRECISION else "nothing that was seen is NO"
     at = float(curve.exported[broken.first])
     return (
         f"{what} of {broken.target:g} can't be promised with confidence {broken.confidence:g} from {curve.positives} objects in "
-        f"{broken.blocks} {noun}, by {units.unit}: {instead}; what can be is {broken.most:.3f} at {at:.4g}"
+        f"{broken.blocks} {_NOUNS[units.block_unit]}, by {units.unit}: {instead}; what can be is {broken.most:.3f} at {at:.4g}"
     )

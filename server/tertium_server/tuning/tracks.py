@@ -150,6 +150,7 @@ def track_units(
         blocks=np.concatenate([track_blocks, object_blocks[reached]]),
         positives=positives,
         negatives=negatives,
+        block_unit=place.unit,
     )
 
 

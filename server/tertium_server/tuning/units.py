@@ -25,6 +25,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from .blocks import BlockUnit, make_blocks
 from .curve import Counts, Curve
 from .matching import Label, LabelChanges, Matches, Scores
 from .readers import Kind, Labelled, Truth
@@ -75,6 +76,9 @@ class Units:
 
     negatives: Counts | None = None
     """(blocks, classes) what is to be turned down; None where it can't be counted."""
+
+    block_unit: BlockUnit = BlockUnit.SEQUENCE
+    """What a block is."""
 
     def curve(self) -> Curve:
         """Counts at every threshold, all classes and blocks together."""
@@ -145,16 +149,25 @@ class Place:
     count: int
     """Blocks in all, over all sequences."""
 
+    unit: BlockUnit = BlockUnit.SEQUENCE
+    """What a block is."""
+
     @classmethod
     def alone(cls, labelled: Labelled) -> Place:
-        """The sequence as one block, and the only one."""
+        """The sequence as one block, and the only one: for figures without intervals or promises."""
         return cls(np.zeros(labelled.sequence.length, np.int64), 1)
+
+    @classmethod
+    def of_all(cls, labelled: Iterable[Labelled], unit: BlockUnit | None = None) -> tuple[Place, ...]:
+        """Where each of these sequences stands, in blocks over all of them (see `blocks.make_blocks`)."""
+        blocks = make_blocks([one.sequence.length for one in labelled], unit)
+        return tuple(cls(of_frames, blocks.count, blocks.unit) for of_frames in blocks.of_frames)
 
 
 def merge(parts: Iterable[Units]) -> Units:
     """The units of several sequences together. All have the same unit, classes and number of blocks."""
     parts = tuple(parts)
-    if len({(part.unit, part.positives.shape) for part in parts}) != 1:
+    if len({(part.unit, part.positives.shape, part.block_unit) for part in parts}) != 1:
         raise ValueError("only units of one kind, with the same classes and blocks, can be counted together")
     names = ("scores", "true", "false", "found", "class_ids", "blocks")
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
@@ -180,6 +193,7 @@ def box_units(labelled: Labelled, changes: LabelChanges, place: Place | None = N
         class_ids=sequence.class_ids[changes.detections].astype(np.int64),
         blocks=place.of_frames[sequence.frames[changes.detections] - sequence.first_frame],
         positives=_count(*_wanted(labelled.truth, place), labelled, place),
+        block_unit=place.unit,
     )
 
 
@@ -210,6 +224,7 @@ def frame_units(labelled: Labelled, matches: Matches, scores: Scores, place: Pla
         blocks=place.of_frames[frames],
         positives=by_block[1],
         negatives=by_block[0],
+        block_unit=place.unit,
     )
 
 
