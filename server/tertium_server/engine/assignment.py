@@ -1,8 +1,8 @@
 r"""Exact assignment of detections to tracks: a matching of largest total weight in a sparse bipartite graph.
 
-Rows (detections) and columns (tracks) are joined by edges of positive weight; any of them may stay alone at weight 0. The Hungarian method in its
-shortest-augmenting-path form keeps dual prices :math:`u_i, v_j \ge 0` with :math:`u_i + v_j \ge w_{ij}`, tight on the matching and zero on whatever is
-alone; then the matching is optimal (Kuhn 1955; Jonker and Volgenant 1987). Most rows take their best column at once; only rows that
+Rows (detections) and columns (tracks) are joined by edges of positive weight; any of them may stay alone at weight 0. The Hungarian method
+in its shortest-augmenting-path form keeps dual prices :math:`u_i, v_j \ge 0` with :math:`u_i + v_j \ge w_{ij}`, tight on the matching and zero on
+whatever is alone; then the matching is optimal (Kuhn 1955; Jonker and Volgenant 1987). Most rows take their best column at once; only rows that
 compete for one search a path, and only through the edges around them.
 """
 
@@ -28,11 +28,13 @@ class Search(NamedTuple):
 
 
 @kernel
-def assign(rows, columns, edge_start, edge_column, edge_weight, row_match, column_match, row_price, column_price, search):
+def assign(
+    rows, columns, edge_start, edge_column, edge_weight, row_match, column_match, row_price, column_price, search
+):
     """Matches rows to columns.
 
-    ``edge_start`` int64 (rows + 1,), ``edge_column`` int64 (E,) and ``edge_weight`` float64 (E,) hold each row's edges, weights above 0. Writes ``row_match``
-    (rows,) and ``column_match`` (columns,): the partner's number or -1. ``row_price``, ``column_price`` float64 and ``search`` are scratch.
+    ``edge_start`` int64 (rows + 1,), ``edge_column`` int64 (E,) and ``edge_weight`` float64 (E,) hold each row's edges, weights above 0.
+    Writes ``row_match`` (rows,) and ``column_match`` (columns,): the partner's number or -1. ``row_price``, ``column_price`` float64 and ``search`` are scratch.
     """
     for column in range(columns):
         column_match[column] = -1
@@ -60,7 +62,9 @@ def assign(rows, columns, edge_start, edge_column, edge_weight, row_match, colum
         search.state[column] = _UNSEEN
     for row in range(rows):
         if row_match[row] < 0 and row_price[row] > 0.0:
-            _augment(row, edge_start, edge_column, edge_weight, row_match, column_match, row_price, column_price, search)
+            _augment(
+                row, edge_start, edge_column, edge_weight, row_match, column_match, row_price, column_price, search
+            )
 
 
 @kernel

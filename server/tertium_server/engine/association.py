@@ -18,13 +18,29 @@ from tertium_server.engine.kernel import kernel
 BOX_LEFT, BOX_TOP, BOX_RIGHT, BOX_BOTTOM, BOX_AREA = 0, 1, 2, 3, 4  # detections
 TRACK_LEFT, TRACK_TOP, TRACK_RIGHT, TRACK_BOTTOM, TRACK_AREA = 5, 6, 7, 8, 9
 MEASUREMENT, OVERLAP = 10, 11  # of each detection
-_COLUMN_LEFT, _COLUMN_TOP, _COLUMN_RIGHT, _COLUMN_BOTTOM, _COLUMN_AREA = 12, 13, 14, 15, 16  # the stage's tracks, side by side
+_COLUMN_LEFT, _COLUMN_TOP, _COLUMN_RIGHT, _COLUMN_BOTTOM, _COLUMN_AREA = (
+    12,
+    13,
+    14,
+    15,
+    16,
+)  # the stage's tracks, side by side
 _SHARED, _ROW_PRICE, _COLUMN_PRICE, _DISTANCE = 17, 18, 19, 20
 FLOAT_ROWS = 21
 
 # Rows of the integer scratch.
 CLASS_ROW, MATCHED_TRACK, MATCHED_DETECTION = 0, 1, 2
-_ROWS, _COLUMNS, _EDGE_START, _ROW_MATCH, _COLUMN_MATCH, _REACHED_FROM, _FRONTIER, _SETTLED, _STATE = 3, 4, 5, 6, 7, 8, 9, 10, 11
+_ROWS, _COLUMNS, _EDGE_START, _ROW_MATCH, _COLUMN_MATCH, _REACHED_FROM, _FRONTIER, _SETTLED, _STATE = (
+    3,
+    4,
+    5,
+    6,
+    7,
+    8,
+    9,
+    10,
+    11,
+)
 INTEGER_ROWS = 12
 
 
@@ -104,18 +120,40 @@ def _match(row_count, column_count, tracks, gate, class_aware, floats, integers,
     if row_count == 0 or column_count == 0:
         return 0
     # Rows of the scratch are named before the loops: naming one counts a reference, which costs as much as a handful of overlaps.
-    rows, columns, edge_start, class_rows = integers[_ROWS], integers[_COLUMNS], integers[_EDGE_START], integers[CLASS_ROW]
-    box_lefts, box_tops, box_rights, box_bottoms = floats[BOX_LEFT], floats[BOX_TOP], floats[BOX_RIGHT], floats[BOX_BOTTOM]
-    lefts, tops, rights, bottoms = floats[_COLUMN_LEFT], floats[_COLUMN_TOP], floats[_COLUMN_RIGHT], floats[_COLUMN_BOTTOM]
+    rows, columns, edge_start, class_rows = (
+        integers[_ROWS],
+        integers[_COLUMNS],
+        integers[_EDGE_START],
+        integers[CLASS_ROW],
+    )
+    box_lefts, box_tops, box_rights, box_bottoms = (
+        floats[BOX_LEFT],
+        floats[BOX_TOP],
+        floats[BOX_RIGHT],
+        floats[BOX_BOTTOM],
+    )
+    lefts, tops, rights, bottoms = (
+        floats[_COLUMN_LEFT],
+        floats[_COLUMN_TOP],
+        floats[_COLUMN_RIGHT],
+        floats[_COLUMN_BOTTOM],
+    )
     box_areas, areas, shared = floats[BOX_AREA], floats[_COLUMN_AREA], floats[_SHARED]
     _gather_columns(columns, column_count, floats)
     edges = 0
     for row in range(row_count):
         detection = rows[row]
         edge_start[row] = edges
-        left, top, right, bottom = box_lefts[detection], box_tops[detection], box_rights[detection], box_bottoms[detection]
+        left, top, right, bottom = (
+            box_lefts[detection],
+            box_tops[detection],
+            box_rights[detection],
+            box_bottoms[detection],
+        )
         area = box_areas[detection]
-        for column in range(column_count):  # on its own and without branches: the compiler makes vector instructions of it
+        for column in range(
+            column_count
+        ):  # on its own and without branches: the compiler makes vector instructions of it
             width = min(right, rights[column]) - max(left, lefts[column])
             height = min(bottom, bottoms[column]) - max(top, tops[column])
             shared[column] = max(width, 0.0) * max(height, 0.0)
@@ -135,7 +173,9 @@ def _match(row_count, column_count, tracks, gate, class_aware, floats, integers,
     if edges == 0:
         return 0
     row_match = integers[_ROW_MATCH]
-    search = Search(floats[_DISTANCE], integers[_REACHED_FROM], integers[_FRONTIER], integers[_SETTLED], integers[_STATE])
+    search = Search(
+        floats[_DISTANCE], integers[_REACHED_FROM], integers[_FRONTIER], integers[_SETTLED], integers[_STATE]
+    )
     assign(
         row_count, column_count, edge_start, edge_column, edge_weight,
         row_match, integers[_COLUMN_MATCH], floats[_ROW_PRICE], floats[_COLUMN_PRICE], search,
@@ -186,7 +226,9 @@ def associate(tracks, track_count, detection_count, tracker, floats, integers, e
     most = max(most, _match(rows, columns, tracks, tracker.gate_low, aware, floats, integers, edge_column, edge_weight))
     columns = _free_tracks(tracks, track_count, 0, integers)
     rows = _free_detections(detection_count, -np.inf, np.inf, floats, integers)
-    return max(most, _match(rows, columns, tracks, tracker.gate_candidate, aware, floats, integers, edge_column, edge_weight))
+    return max(
+        most, _match(rows, columns, tracks, tracker.gate_candidate, aware, floats, integers, edge_column, edge_weight)
+    )
 
 
 @kernel

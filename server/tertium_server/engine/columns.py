@@ -102,7 +102,18 @@ class Scratch(NamedTuple):
 
 
 # Places in the progress vector that the kernel keeps from call to call.
-FRAMES_DONE, DETECTIONS_READ, FRAMES_TAKEN, DETECTIONS_OUT, COASTED_OUT, EVENTS_OUT, MOST_EDGES, NEEDED, MISMATCH, RESETS = range(10)
+(
+    FRAMES_DONE,
+    DETECTIONS_READ,
+    FRAMES_TAKEN,
+    DETECTIONS_OUT,
+    COASTED_OUT,
+    EVENTS_OUT,
+    MOST_EDGES,
+    NEEDED,
+    MISMATCH,
+    RESETS,
+) = range(10)
 PROGRESS_LENGTH = 10
 
 NOT_BEGUN = -1
@@ -136,7 +147,10 @@ class Workspace:
             np.zeros(256, EVENT),
         )
         self.scratch = Scratch(
-            np.zeros((FLOAT_ROWS, 256)), np.zeros((INTEGER_ROWS, 257), np.int64), np.zeros(4096, np.int64), np.zeros(4096)
+            np.zeros((FLOAT_ROWS, 256)),
+            np.zeros((INTEGER_ROWS, 257), np.int64),
+            np.zeros(4096, np.int64),
+            np.zeros(4096),
         )
         self.decisions = DecisionColumns(self.outputs)
 
@@ -170,7 +184,9 @@ class Workspace:
         self.decisions.take(self.outputs, progress)
         most = progress[MOST_EDGES]
         if most > self.scratch.edge_column.shape[0]:
-            self.scratch = self.scratch._replace(edge_column=np.zeros(2 * most, np.int64), edge_weight=np.zeros(2 * most))
+            self.scratch = self.scratch._replace(
+                edge_column=np.zeros(2 * most, np.int64), edge_weight=np.zeros(2 * most)
+            )
         return self.decisions
 
     def fit_tracks(self, needed: int) -> None:
@@ -190,7 +206,9 @@ class Workspace:
         self.outputs = out
         if needed > self.scratch.floats.shape[1]:
             room = 2 * needed
-            self.scratch = self.scratch._replace(floats=np.zeros((FLOAT_ROWS, room)), integers=np.zeros((INTEGER_ROWS, room + 1), np.int64))
+            self.scratch = self.scratch._replace(
+                floats=np.zeros((FLOAT_ROWS, room)), integers=np.zeros((INTEGER_ROWS, room + 1), np.int64)
+            )
 
 
 def _longer(array: npt.NDArray[Any], length: int) -> npt.NDArray[Any]:

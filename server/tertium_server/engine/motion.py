@@ -62,7 +62,9 @@ def predict(track, tracker, seconds):
             seconds * (2.0 * covariance + seconds * velocity_variance)
             + density * tracker.noise_position * seconds * seconds * seconds
         )
-        track.covariance[axis] = covariance + seconds * velocity_variance + density * tracker.noise_cross * seconds * seconds
+        track.covariance[axis] = (
+            covariance + seconds * velocity_variance + density * tracker.noise_cross * seconds * seconds
+        )
         track.velocity_variance[axis] = velocity_variance + density * tracker.noise_velocity * seconds
 
 

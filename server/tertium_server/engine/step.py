@@ -35,7 +35,11 @@ _GAP = int(Reset.GAP)
 _DEFAULT_INTERVAL = 1.0 / 30.0  # seconds between frames, where nothing is known yet
 _NANOSECONDS = 1e-9
 _MEASUREMENT, _OVERLAP = association.MEASUREMENT, association.OVERLAP
-_CLASS_ROW, _MATCHED_TRACK, _MATCHED_DETECTION = association.CLASS_ROW, association.MATCHED_TRACK, association.MATCHED_DETECTION
+_CLASS_ROW, _MATCHED_TRACK, _MATCHED_DETECTION = (
+    association.CLASS_ROW,
+    association.MATCHED_TRACK,
+    association.MATCHED_DETECTION,
+)
 
 
 @kernel
@@ -111,7 +115,9 @@ def end_all(streams, judges, tracks, reason, counting, events, progress, closed)
     stream = streams[0]
     for slot in range(stream.tracks):
         track = tracks[slot]
-        lifecycle.tell_end(track, judges[track.class_row], reason, stream.last_index, events, progress, closed, counting)
+        lifecycle.tell_end(
+            track, judges[track.class_row], reason, stream.last_index, events, progress, closed, counting
+        )
     stream.tracks = 0
 
 
@@ -145,13 +151,13 @@ def _advance(
         progress[MOST_EDGES] = max(progress[MOST_EDGES], edges)
 
     _miss(stream, tracker, judges, tracks, seconds, time, floats, integers)
-    _hit(stream, tracker, judges, tracks, frames, first, count, time, seconds, scratch)
+    _hit(tracker, judges, tracks, frames, first, count, time, seconds, scratch)
     _start(
         streams, trackers, judges, tracks, frames, first, count, index, time, seconds, counting,
         outputs.events, progress, scratch, closed,
     )  # fmt: skip
     _judge_tracks(stream, tracker, judges, tracks, index, time, outputs.events, progress)
-    _decide(stream, tracker, judges, tracks, count, index, counting, outputs, scratch, progress, tally)
+    _decide(tracker, judges, tracks, count, index, counting, outputs, scratch, progress, tally)
     _close(stream, judges, tracks, index, counting, outputs.events, progress, closed)
     _coast(stream, tracker, tracks, outputs, progress)
     progress[FRAMES_TAKEN] += 1
@@ -219,8 +225,11 @@ def _miss(stream, tracker, judges, tracks, seconds, time, floats, integers):
 
 
 @kernel
-def _hit(stream, tracker, judges, tracks, frames, first, count, time, seconds, scratch):
-    """Fuses each matched detection into its track. (One call a frame: handing arrays to a call a detection would cost more than the work.)"""
+def _hit(tracker, judges, tracks, frames, first, count, time, seconds, scratch):
+    """Fuses each matched detection into its track.
+
+    One call a frame: handing arrays to a call for each detection would cost more than the work.
+    """
     floats, integers = scratch.floats, scratch.integers
     boxes = frames.boxes
     for detection in range(count):
@@ -231,7 +240,9 @@ def _hit(stream, tracker, judges, tracks, frames, first, count, time, seconds, s
         place = first + detection
         left, top = np.float64(boxes[place, 0]), np.float64(boxes[place, 1])
         right, bottom = np.float64(boxes[place, 2]), np.float64(boxes[place, 3])
-        track.fit = motion.update(track, tracker, 0.5 * (left + right), 0.5 * (top + bottom), right - left, bottom - top)
+        track.fit = motion.update(
+            track, tracker, 0.5 * (left + right), 0.5 * (top + bottom), right - left, bottom - top
+        )
         score = np.float64(frames.scores[place]) if frames.scores.shape[0] > 0 else 1.0
         _see(track, judges[track.class_row], floats[_MEASUREMENT, detection], score, time, seconds)
 
@@ -250,7 +261,23 @@ def _see(track, judge, measurement, score, time, seconds):
 
 
 @kernel
-def _start(streams, trackers, judges, tracks, frames, first, count, index, time, seconds, counting, events, progress, scratch, closed):
+def _start(
+    streams,
+    trackers,
+    judges,
+    tracks,
+    frames,
+    first,
+    count,
+    index,
+    time,
+    seconds,
+    counting,
+    events,
+    progress,
+    scratch,
+    closed,
+):
     """Starts a candidate with each detection that no track took."""
     stream = streams[0]
     tracker = trackers[0]
@@ -306,7 +333,7 @@ def _judge_tracks(stream, tracker, judges, tracks, index, time, events, progress
 
 
 @kernel
-def _decide(stream, tracker, judges, tracks, count, index, counting, outputs, scratch, progress, tally):
+def _decide(tracker, judges, tracks, count, index, counting, outputs, scratch, progress, tally):
     """Writes the decisions on the frame's detections, in the caller's order."""
     overlaps = scratch.floats[_OVERLAP]
     slots, rows = scratch.integers[_MATCHED_TRACK], scratch.integers[_CLASS_ROW]
@@ -357,9 +384,7 @@ def _close(stream, judges, tracks, index, counting, events, progress, closed):
     for slot in range(stream.tracks):
         track = tracks[slot]
         if track.closing:
-            lifecycle.tell_end(
-                track, judges[track.class_row], track.closing, index, events, progress, closed, counting
-            )
+            lifecycle.tell_end(track, judges[track.class_row], track.closing, index, events, progress, closed, counting)
             continue
         if kept != slot:
             tracks[kept] = tracks[slot]

@@ -88,8 +88,9 @@ class StreamEngine:
         workspace.begin(0, 0)
         workspace.progress[:] = 0
         workspace.fit_tracks(self.tracks)
+        counting = True
         step.end_all(
-            self._state, self._parameters.judges, self._tracks, int(EventReason.STREAM_ENDED), True,
+            self._state, self._parameters.judges, self._tracks, int(EventReason.STREAM_ENDED), counting,
             workspace.outputs.events, workspace.progress, self.closed,
         )  # fmt: skip
         return workspace.end()

@@ -1,7 +1,7 @@
 """Verdicts: a probability against two thresholds.
 
-A box is judged by its probability alone. A track has hysteresis: it rises as soon as a threshold is reached, and falls back only by a margin under it,
-or after having been under it for a time.
+A box is judged by its probability alone. A track has hysteresis: it rises as soon as a threshold is reached, and falls back only by a margin
+under it, or after having been under it for a time.
 """
 
 from tertium_server.engine.kernel import kernel
