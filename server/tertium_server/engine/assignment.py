@@ -34,7 +34,7 @@ def assign(
     """Matches rows to columns.
 
     ``edge_start`` int64 (rows + 1,), ``edge_column`` int64 (E,) and ``edge_weight`` float64 (E,) hold each row's edges, weights above 0. Writes
-    ``row_match`` (rows,) and ``column_match`` (columns,): the partner's number or -1. ``row_price``, ``column_price`` float64 and ``search`` are scratch.
+    ``row_match`` (rows,) and ``column_match`` (columns,): the partner's number or -1. ``row_price``, ``column_price`` and ``search`` are scratch.
     """
     for column in range(columns):
         column_match[column] = -1
