@@ -115,8 +115,8 @@ def show(results: dict[str, Any]) -> None:
         for s in results["steps"]
     ]
     print_table("Engine, whole step, µs a frame", head, rows)
-    rows = [(g["detections"], g["median"], 1000 * g["median"] / g["detections"]) for g in results["growth"]]
-    print_table("Growth, one frame a call", ("detections", "µs a frame", "ns a detection"), rows)
+    growth = [(g["detections"], g["median"], 1000 * g["median"] / g["detections"]) for g in results["growth"]]
+    print_table("Growth, one frame a call", ("detections", "µs a frame", "ns a detection"), growth)
     motion.show(results["motion"])
 
 

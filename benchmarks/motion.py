@@ -85,7 +85,8 @@ def _matrices() -> tuple[Floats, Floats, Floats]:
     seconds = 1 / FPS
     transition = np.kron(np.eye(_AXES), [[1.0, seconds], [0.0, 1.0]])
     noise = np.kron(np.eye(_AXES), [[seconds**3 / 3, seconds**2 / 2], [seconds**2 / 2, seconds]])
-    return transition, np.kron(np.eye(_AXES), [[1.0, 0.0]]), noise
+    observation = np.kron(np.eye(_AXES), [[1.0, 0.0]])
+    return np.asarray(transition, np.float64), np.asarray(observation, np.float64), np.asarray(noise, np.float64)
 
 
 def _filterpy(tracks: int) -> Callable[[], None]:

@@ -11,10 +11,11 @@ from types import ModuleType
 
 import engine
 import memory
+import rivals
 import service
 from harness.report import Bound, describe_machine, write_json
 
-_PARTS: dict[str, ModuleType] = {"engine": engine, "service": service, "memory": memory}
+_PARTS: dict[str, ModuleType] = {"engine": engine, "service": service, "memory": memory, "rivals": rivals}
 _RESULTS = Path(__file__).parent / "results"
 
 

@@ -149,7 +149,7 @@ def bounds(results: dict[str, Any]) -> list[Bound]:
 
 def show(results: dict[str, Any]) -> None:
     """Prints the tables."""
-    rows = [
+    speeds = [
         (
             part["frames_a_message"],
             name,
@@ -161,19 +161,19 @@ def show(results: dict[str, Any]) -> None:
         for name in ("service", "echo")
     ]
     head = ("frames a message", "server", "messages/s", "frames/s", "server µs a message")
-    print_table(f"Service, {STREAMS} streams, {DETECTIONS} detections a frame, one core", head, rows)
-    rows = [
+    print_table(f"Service, {STREAMS} streams, {DETECTIONS} detections a frame, one core", head, speeds)
+    ratios = [
         (part["frames_a_message"], part["throughput_ratio"], part["processor_ratio"]) for part in results["throughput"]
     ]
-    print_table("Beside the echo", ("frames a message", "throughput", "processor time"), rows)
+    print_table("Beside the echo", ("frames a message", "throughput", "processor time"), ratios)
     latency = results["latency"]
-    rows = [
+    latencies = [
         (name, kind.replace("_", " "), *latency[name][kind].values(), latency[name]["processor_us"])
         for kind in ("from_sent", "from_due")
         for name in ("service", "echo")
     ]
-    head = ("server", "latency", *(f"p{q:g}" for q in _QUANTILES), "server µs a message")
-    print_table(f"Latency in ms, {STREAMS} cameras at {FPS:g} frames a second", head, rows)
+    columns = ("server", "latency", *(f"p{q:g}" for q in _QUANTILES), "server µs a message")
+    print_table(f"Latency in ms, {STREAMS} cameras at {FPS:g} frames a second", columns, latencies)
 
 
 def plot(results: dict[str, Any], folder: Path) -> None:

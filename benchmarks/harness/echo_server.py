@@ -17,7 +17,8 @@ import uvloop
 from grpc import aio
 
 from tertium_server.config import Settings
-from tertium_server.rpc.server import _options as server_options
+from tertium_server.rpc.server import _options as server_options  # the real ones, whatever becomes of them
+from tertium_server.rpc.status import Context
 
 SERVICE = "tertium.benchmarks.Echo"
 
@@ -28,7 +29,7 @@ class Echo:
     def __init__(self, answer: bytes) -> None:
         self._answer = answer
 
-    async def echo(self, _requests: object, context: aio.ServicerContext) -> None:
+    async def echo(self, _requests: object, context: Context) -> None:
         """One stream."""
         read, write, answer = context.read, context.write, self._answer
         while True:
@@ -40,7 +41,9 @@ class Echo:
 
 async def _serve(answer_bytes: int) -> None:
     server = aio.server(options=server_options(Settings()))
-    handlers = {"Echo": grpc.stream_stream_rpc_method_handler(Echo(bytes(answer_bytes)).echo)}
+    handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
+        "Echo": grpc.stream_stream_rpc_method_handler(Echo(bytes(answer_bytes)).echo)
+    }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

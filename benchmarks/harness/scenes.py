@@ -1,6 +1,7 @@
 """What is measured with: detections of objects that cross each other at constant velocity, by seed alone."""
 
 import numpy as np
+import numpy.typing as npt
 
 from tertium_server.engine import FrameColumns
 
@@ -35,10 +36,10 @@ def crossing(detections: int, frames: int, seed: int = 0) -> FrameColumns:
     )
 
 
-def _reflected(position: np.ndarray, room: np.ndarray) -> np.ndarray:
+def _reflected(position: npt.NDArray[np.float64], room: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Positions on an endless line folded into ``[0, room]``."""
     folded = np.mod(position, 2 * room)
-    return np.minimum(folded, 2 * room - folded)
+    return np.asarray(np.minimum(folded, 2 * room - folded), np.float64)
 
 
 def split(columns: FrameColumns, frames_a_message: int) -> list[FrameColumns]:
