@@ -227,6 +227,13 @@ def test_where_nothing_is_sure_nothing_is_yes() -> None:
     assert "no threshold reaches a precision of 0.9 (the best is 0.500): nothing is YES" in chosen.warnings
 
 
+def test_scores_of_one_cannot_be_kept_from_yes() -> None:
+    curve = sweep(np.array([1.0, 0.8], np.float32), np.array([0, 1]), positives=1)
+    chosen = choose(curve, Targets(precision=0.9, recall=1.0))
+    assert chosen.yes.threshold > 1.0
+    assert "scores of 1 can't be kept from YES by a threshold that is a probability" in chosen.warnings
+
+
 def test_with_all_scores_tied_all_are_treated_alike() -> None:
     curve = sweep(np.full(10, 0.4), np.array([1, 1, 1, 1, 1, 1, 1, 0, 0, 0]), positives=8)
     assert choose(curve, Budget(share=0.05)).reviewed == 0

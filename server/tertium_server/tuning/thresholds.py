@@ -76,6 +76,8 @@ class Pairs:
     def chosen(self, yes: int, no: int, total: int | None, warnings: tuple[str, ...] = ()) -> TwoThresholds:
         """The pair of these indices."""
         counted = int(self.accepted[0]) if total is None else total
+        if yes == len(self.curve) and self.curve.nothing > 1.0:
+            warnings = (*warnings, "scores of 1 can't be kept from YES by a threshold that is a probability")
         return TwoThresholds(yes=self.curve.point(yes), no=self.curve.point(no), total=counted, warnings=warnings)
 
 
