@@ -10,15 +10,17 @@ import os
 import signal
 
 # First of all that imports grpc: it decides how grpc polls, for this server as for the real one.
-import tertium_server.rpc  # noqa: F401  # isort: skip
+import tertium_server.rpc as polling  # isort: skip
 
 import grpc
 import uvloop
 from grpc import aio
 
 from tertium_server.config import Settings
-from tertium_server.rpc.server import _options as server_options  # the real ones, whatever becomes of them
+from tertium_server.rpc.server import grpc_options as server_options  # the real ones, whatever becomes of them
 from tertium_server.rpc.status import Context
+
+__all__ = ["polling"]  # imported for what it does
 
 SERVICE = "tertium.benchmarks.Echo"
 

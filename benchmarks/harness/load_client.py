@@ -16,7 +16,7 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from http2 import StreamingCall, data_frames
+from http2 import StreamingCall, data_frames  # type: ignore[import-not-found]  # beside this script, where checkers do not look
 
 _LONGEST_SECONDS = 120.0
 

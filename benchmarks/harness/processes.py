@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ def resident_bytes(pid: int) -> int:
 
 
 @contextlib.contextmanager
-def decision_server(core: int | None = None) -> Iterator[Server]:
+def decision_server(core: int | None = None) -> Generator[Server]:
     """The real server, ``tertium serve`` with its defaults, on ports of its own."""
     with tempfile.TemporaryDirectory() as folder:
         addresses = Path(folder) / "server.json"
@@ -72,7 +72,7 @@ def decision_server(core: int | None = None) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def echo_server(answer_bytes: int, core: int | None = None) -> Iterator[Server]:
+def echo_server(answer_bytes: int, core: int | None = None) -> Generator[Server]:
     """An echo server on the same gRPC stack, whose answers have the given size."""
     command = [sys.executable, str(_HERE / "echo_server.py"), "--answer-bytes", str(answer_bytes)]
     with _process(command, core, stdout=subprocess.PIPE) as process:
@@ -82,8 +82,8 @@ def echo_server(answer_bytes: int, core: int | None = None) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def _process(command: Sequence[str], core: int | None, **streams: Any) -> Iterator[subprocess.Popen[bytes]]:  # noqa: ANN401 - Popen's own
-    process = subprocess.Popen([*_pinned(core), *command], **streams)  # noqa: S603 - our own programs
+def _process(command: Sequence[str], core: int | None, **streams: Any) -> Generator[subprocess.Popen[bytes]]:  # noqa: ANN401 - Popen's own
+    process: subprocess.Popen[bytes] = subprocess.Popen([*_pinned(core), *command], text=False, **streams)  # noqa: S603 - our own programs
     try:
         yield process
     finally:

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from statistics import median
 from time import perf_counter_ns
 from typing import Any
@@ -16,29 +17,25 @@ Update = Callable[[Any, Any], object]
 
 def byte_track() -> Update:
     """Supervision's ByteTrack."""
-    import supervision  # noqa: PLC0415 - only the tracker that is asked for is installed for sure
-
+    supervision = import_module("supervision")
     tracker = supervision.ByteTrack(frame_rate=30)
     return lambda boxes, scores: tracker.update_with_detections(_detections(supervision, boxes, scores))
 
 
 def sort() -> Update:
     """Roboflow trackers' SORT."""
-    import supervision  # noqa: PLC0415 - as above
-    from trackers import SORTTracker  # noqa: PLC0415 - as above
-
-    tracker = SORTTracker()
+    supervision = import_module("supervision")
+    tracker = import_module("trackers").SORTTracker()
     return lambda boxes, scores: tracker.update(_detections(supervision, boxes, scores))
 
 
 def norfair() -> Update:
     """Norfair on boxes by IoU."""
-    from norfair import Detection, Tracker  # noqa: PLC0415 - as above
-
-    tracker = Tracker(distance_function="iou", distance_threshold=0.7)
+    package = import_module("norfair")
+    tracker = package.Tracker(distance_function="iou", distance_threshold=0.7)
     return lambda boxes, scores: tracker.update(
         [
-            Detection(box.reshape(2, 2), scores=np.array([score, score]))
+            package.Detection(box.reshape(2, 2), scores=np.array([score, score]))
             for box, score in zip(boxes, scores, strict=True)
         ]
     )
@@ -56,13 +53,14 @@ def main() -> None:
     figures = {}
     for path in sys.argv[2:]:
         scene = np.load(path)
+        count = scene["boxes"].shape[1]
         update = _TRACKERS[sys.argv[1]]()
         times = []
         for boxes, scores in zip(scene["boxes"].astype(float), scene["scores"].astype(float), strict=True):
             started = perf_counter_ns()
             update(boxes, scores)
             times.append((perf_counter_ns() - started) / 1000)
-        figures[str(len(boxes))] = median(times[_SETTLING:])
+        figures[str(count)] = median(times[_SETTLING:])
     print(json.dumps(figures))
 
 

@@ -138,7 +138,10 @@ def _show(tuned: Tuning) -> None:
             f"{raw['objects']:,}",
             f"{_figure(raw['best_f1'])} → {_figure(fused['best_f1'])}",
             f"{_figure(calibrated.get('log_loss'))} → {_figure(fused.get('log_loss'))}",
-            *(f"{chosen[unit]['yes']:.3f} / {chosen[unit]['no']:.3f}" for unit in ("box", "track")),
+            *(
+                f"{chosen[unit]['yes']:.3f} / {chosen[unit]['no']:.3f}" if unit in chosen else "–"
+                for unit in ("box", "track")
+            ),
         )
     console = messages()
     folds = summary["folds"]

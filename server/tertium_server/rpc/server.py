@@ -54,7 +54,7 @@ class RpcServer:
         counter.add(health.SERVICE_NAME, "Watch", "server_stream")
         if settings.reflection:
             counter.add(reflection.SERVICE_NAME, "ServerReflectionInfo", "bidi_stream")
-        self._server = aio.server(interceptors=(counter,), options=_options(settings))
+        self._server = aio.server(interceptors=(counter,), options=grpc_options(settings))
         limits = ServiceLimits(settings.heavy_detections, settings.open_seconds, settings.max_streams)
         service = DecisionService(
             terms,
@@ -118,7 +118,8 @@ class RpcServer:
         return drained
 
 
-def _options(settings: Settings) -> list[tuple[str, Any]]:
+def grpc_options(settings: Settings) -> list[tuple[str, Any]]:
+    """The channel arguments of a server with these settings: limits, keepalive, ports."""
     return [
         ("grpc.so_reuseport", int(settings.reuse_port)),
         ("grpc.max_receive_message_length", settings.max_message_bytes),

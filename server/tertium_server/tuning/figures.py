@@ -13,7 +13,7 @@ from .curve import Curve
 from .fit.logistic import Floats, log_loss
 from .matching import Label, LabelChanges, Rule, changes_of, label_changes, match
 from .readers import Labelled
-from .units import Units, box_units, merge
+from .units import Place, Units, box_units, merge
 
 _BINS = 15
 """Bins of equal numbers of boxes, over which calibration errors are averaged."""
@@ -64,9 +64,13 @@ class Scored:
             tuple(self.labels[place] for place in places),
         )
 
-    def units(self) -> Units:
-        """Boxes, all sequences together."""
-        return merge(box_units(one, changes) for one, changes in zip(self.labelled, self.changes, strict=True))
+    def units(self, places: Sequence[Place] | None = None) -> Units:
+        """Boxes, all sequences together; in one block each, or in the blocks of these places."""
+        where: Sequence[Place | None] = places or [None] * len(self.labelled)
+        return merge(
+            box_units(one, changes, place)
+            for one, changes, place in zip(self.labelled, self.changes, where, strict=True)
+        )
 
     def judged(self, class_id: int | None) -> tuple[Floats, Floats]:
         """Scores and labels (1 or 0) of the detections that count, of one class or all."""

@@ -128,7 +128,7 @@ def _independent_cases(
     of_blocks = np.divide(squares, (blocks - 1.0) * np.square(cases), out=np.zeros(len(cases)), where=known)
     alone = np.divide(share * (1.0 - share), cases, out=np.zeros(len(cases)), where=known)
     effect = np.maximum(np.divide(of_blocks, alone, out=np.ones(len(cases)), where=alone > 0), 1.0)
-    worth = cases / effect
+    worth: Floats = cases / effect
     few = stats.t.ppf(confidence, cases[known] - 1.0) / stats.t.ppf(confidence, blocks[known] - 1.0)
     worth[known] *= np.minimum(np.square(few), 1.0)
     return worth

@@ -26,7 +26,7 @@ from .matching import Rule, match
 from .objectives import F1, Objective, write_objective
 from .readers import Labelled
 from .tracks import track_units
-from .units import Units, merge
+from .units import Place, Units, merge
 
 GUARD_TOLERANCE = 1e-3
 """Fusion may lose this much F1 to the raw score on held-out folds; a class that loses more is judged by its calibrated score alone."""
@@ -97,9 +97,16 @@ def tune(labelled: Sequence[Labelled], options: TuneOptions = TuneOptions(), tol
     seen = [observe(one, found, fitted.policy, workspace) for one, found in zip(labelled, matches, strict=True)]
     told("thresholds")
     boxes = Scored.of(labelled, [one.probabilities for one in seen], options.matching)
-    tracks = _track_units(seen, options.matching)
+    places = Place.of_all(labelled)
+    doubts = []
+    tracks: Units | None = None
+    try:
+        tracks = _track_units(seen, places, options.matching)
+    except UndeterminedError as error:  # many a format's truth does not say which box is whose
+        doubts.append(f"track, all classes: {error}; the thresholds of the built-in policy are kept")
     hours = sum(one.sequence.length / one.sequence.fps for one in labelled) / 3600.0
-    policy, chosen, warnings = _with_thresholds(fitted.policy, labelled, boxes.units(), tracks, options, hours)
+    units = {"box": boxes.units(places)} | ({} if tracks is None else {"track": tracks})
+    policy, chosen, warnings = _with_thresholds(fitted.policy, labelled, units, options, hours)
     summary = {
         "objective": write_objective(options.objective),
         "matching": options.matching.as_json(),
@@ -109,7 +116,7 @@ def tune(labelled: Sequence[Labelled], options: TuneOptions = TuneOptions(), tol
         "folds": {"count": folds.count, "unit": folds.unit, "seed": options.seed},
         "fusion_does_not_help": sorted(guarded),
         "thresholds": chosen,
-        "warnings": [*warnings, *(text for one in labelled for text in one.warnings)],
+        "warnings": [*doubts, *warnings, *(text for one in labelled for text in one.warnings)],
     }
     policy = Policy.model_validate(
         {**policy.model_dump(mode="json"), "name": options.name, "provenance": _provenance(labelled, options, summary)}
@@ -154,32 +161,32 @@ def _f1_or_zero(units: Units) -> float:
     return 0.0 if curve.obstacle else curve.best().f1
 
 
-def _track_units(seen: Sequence[Observation], matching: Matching) -> Units:
+def _track_units(seen: Sequence[Observation], places: Sequence[Place], matching: Matching) -> Units:
     parts = []
-    for one in seen:
+    for one, place in zip(seen, places, strict=True):
         matches = match(one.labelled, one.probabilities, matching.iou, Rule.SCORE)
-        parts.append(track_units(one.labelled, matches, one.track_ids, one.track_probabilities))
+        parts.append(track_units(one.labelled, matches, one.track_ids, one.track_probabilities, place))
     return merge(parts)
 
 
 def _with_thresholds(
-    policy: Policy, labelled: Sequence[Labelled], boxes: Units, tracks: Units, options: TuneOptions, hours: float
+    policy: Policy, labelled: Sequence[Labelled], units: Mapping[str, Units], options: TuneOptions, hours: float
 ) -> tuple[Policy, dict[str, Any], list[str]]:
     """The policy with thresholds for boxes and tracks, over all classes and by class; what they are; and what to know about them."""
     tree = policy.model_dump(mode="json")
     chosen: dict[str, Any] = {"overall": {}, "classes": {}}
     warnings: list[str] = []
     common: dict[str, Choice] = {}
-    for unit, units in (("box", boxes), ("track", tracks)):
-        common[unit] = choose_thresholds(units, options.objective, hours=hours)
+    for unit, changes in units.items():
+        common[unit] = choose_thresholds(changes, options.objective, hours=hours)
         tree["defaults"][unit]["thresholds"] |= _pair(common[unit])
         chosen["overall"][unit] = _chosen(common[unit])
         warnings += [f"{unit}, all classes: {text}" for text in common[unit].thresholds.warnings]
     for class_id, name in labelled[0].sequence.class_names.items():
         chosen["classes"][name] = {}
-        for unit, units in (("box", boxes), ("track", tracks)):
+        for unit, changes in units.items():
             try:
-                choice = choose_thresholds(units.of_class(class_id), options.objective, hours=hours)
+                choice = choose_thresholds(changes.of_class(class_id), options.objective, hours=hours)
             except UndeterminedError as error:
                 warnings.append(f"{unit}, {name}: {error}; the thresholds of all classes are used")
                 choice = common[unit]

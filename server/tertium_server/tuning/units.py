@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -170,7 +171,7 @@ def merge(parts: Iterable[Units]) -> Units:
     if len({(part.unit, part.positives.shape, part.block_unit) for part in parts}) != 1:
         raise ValueError("only units of one kind, with the same classes and blocks, can be counted together")
     names = ("scores", "true", "false", "found", "class_ids", "blocks")
-    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     negatives = [part.negatives for part in parts if part.negatives is not None]
     return replace(
         parts[0],

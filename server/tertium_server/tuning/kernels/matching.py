@@ -60,7 +60,8 @@ def overlap(detections: Boxes, detection: int, truths: Truths, truth: int) -> fl
     shared = intersection(detections.corners, detection, truths.corners, truth)
     if shared == 0.0:
         return 0.0
-    return shared / (detections.areas[detection] + truths.areas[truth] - shared)
+    union: float = detections.areas[detection] + truths.areas[truth] - shared
+    return shared / union
 
 
 @kernel
