@@ -82,8 +82,8 @@ def echo_server(answer_bytes: int, core: int | None = None) -> Generator[Server]
 
 
 @contextlib.contextmanager
-def _process(command: Sequence[str], core: int | None, **streams: Any) -> Generator[subprocess.Popen[bytes]]:  # noqa: ANN401 - Popen's own
-    process: subprocess.Popen[bytes] = subprocess.Popen([*_pinned(core), *command], text=False, **streams)  # noqa: S603 - our own programs
+def _process(command: Sequence[str], core: int | None, **streams: Any) -> Generator[subprocess.Popen[Any]]:  # noqa: ANN401 - Popen's own
+    process: subprocess.Popen[Any] = subprocess.Popen([*_pinned(core), *command], **streams)  # noqa: S603 - our own programs
     try:
         yield process
     finally:
