@@ -79,12 +79,23 @@ def test_without_a_terminal_it_tells_what_happens_and_ends_with_figures_that_rep
     assert row(done.stdout, "boxes of the YES tracks") == boxes
 
 
+def _heed_interrupts() -> None:
+    """What a shell runs in the background, these tests maybe, ignores SIGINT, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_can_be_ended_at_any_time_and_takes_its_server_with_it(tmp_path: Path, number: signal.Signals) -> None:
     output = tmp_path / "output"
     with (
         output.open("wb") as file,
-        subprocess.Popen([*DEMO, "--speed", "1"], stdin=subprocess.DEVNULL, stdout=file, stderr=file) as demo,
+        subprocess.Popen(
+            [*DEMO, "--speed", "1"],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            preexec_fn=_heed_interrupts,  # noqa: PLW1509  # it runs no Python of ours but that one call
+        ) as demo,
     ):
         try:
             wait_until(lambda: "frames judged" in output.read_text() or demo.poll() is not None, "frames")

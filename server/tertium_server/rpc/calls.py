@@ -9,6 +9,7 @@ from collections import OrderedDict
 from tertium_server.errors import DrainingError, LimitExceededError, NotReadyError, RequestError, TakenOverError
 from tertium_server.rpc.stream import Stream
 
+_LAST_WRITE_SECONDS = 1.0
 _RETRY_SECONDS = 5.0
 _REMEMBERED_STREAMS = 4096
 
@@ -37,8 +38,14 @@ class Call:
         if self.leaving is not None:
             return
         self.leaving = reason
-        # Whoever is taken over writes nothing more, so that it may be stopped in its last write too: its caller may have gone away without a word.
-        if self.reading or isinstance(reason, TakenOverError):
+        if self.reading:
+            self._task.cancel()
+        elif isinstance(reason, TakenOverError):
+            # No status can be sent while a write is under way, so the write may end. But its caller may have gone away without a word.
+            asyncio.get_running_loop().call_later(_LAST_WRITE_SECONDS, self._stop)
+
+    def _stop(self) -> None:
+        if not self.ended.is_set():
             self._task.cancel()
 
 
