@@ -19,7 +19,6 @@ from prometheus_client import CollectorRegistry
 
 from tertium.recording import Limits, Recorder
 from tertium_server.config import Settings, load_settings
-from tertium_server.engine import warm_up
 from tertium_server.errors import ConfigurationError, StartError
 from tertium_server.logs import configure_logs, get_logger
 from tertium_server.metrics import Metrics, PolicyLabels
@@ -32,6 +31,7 @@ from tertium_server.rpc.checkpoint_key import make_or_read_key, read_key
 from tertium_server.rpc.opening import EpochClock, FrameLimits
 from tertium_server.rpc.server import RpcServer
 from tertium_server.rpc.stream import StreamTerms
+from tertium_server.rpc.warm_up import warm_up
 from tertium_server.web.pages import make_pages
 from tertium_server.web.readiness import Readiness
 from tertium_server.web.server import WebServer

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tertium_server.engine.addresses import address_table
 from tertium_server.engine.association import FLOAT_ROWS, INTEGER_ROWS
 from tertium_server.engine.layout import BOX_FEATURES, EVENT, TRACK_FEATURES
 
@@ -126,7 +127,7 @@ COLUMN_NAMES = ("", "counts", "times", "boxes", "scores", "class_ids", "track_id
 class Workspace:
     """Scratch and output buffers, reused from call to call and grown when a message needs more. One a thread; streams may share it."""
 
-    __slots__ = ("decisions", "outputs", "progress", "scratch")
+    __slots__ = ("decisions", "outputs", "progress", "scratch", "table")
 
     def __init__(self) -> None:
         self.progress: Int64s = np.zeros(PROGRESS_LENGTH, np.int64)
@@ -153,11 +154,11 @@ class Workspace:
             np.zeros(4096),
         )
         self.decisions = DecisionColumns(self.outputs)
+        self._write_table()
 
     def begin(self, frames: int, detections: int) -> None:
         """Makes the buffers ready for a message of ``frames`` and ``detections``."""
         self.progress[FRAMES_DONE] = NOT_BEGUN
-        self.decisions.sent = frames
         out = self.outputs
         if frames <= out.reports.shape[0] and detections <= out.track_ids.shape[0]:
             return
@@ -177,6 +178,7 @@ class Workspace:
                 features=_longer(out.features, detections),
             )
         self.outputs = out
+        self._write_table()
 
     def end(self) -> "DecisionColumns":
         """The decisions in the buffers; keeps the room for edges that the busiest frame so far had to make for itself."""
@@ -187,6 +189,7 @@ class Workspace:
             self.scratch = self.scratch._replace(
                 edge_column=np.zeros(2 * most, np.int64), edge_weight=np.zeros(2 * most)
             )
+            self._write_table()
         return self.decisions
 
     def fit_tracks(self, needed: int) -> None:
@@ -209,6 +212,11 @@ class Workspace:
             self.scratch = self.scratch._replace(
                 floats=np.zeros((FLOAT_ROWS, room)), integers=np.zeros((INTEGER_ROWS, room + 1), np.int64)
             )
+        self._write_table()
+
+    def _write_table(self) -> None:
+        self.table = address_table((*self.outputs, *self.scratch, self.progress))
+        """What kernels find the buffers by: see arrays.py."""
 
 
 def _longer(array: npt.NDArray[Any], length: int) -> npt.NDArray[Any]:
@@ -232,13 +240,13 @@ class DecisionColumns:
     __slots__ = ("_outputs", "coasted", "detections", "error", "event_count", "frames", "reset_count", "sent")
 
     def __init__(self, outputs: Outputs) -> None:
-        self.sent = 0
-        """F: frames that were sent."""
         self.take(outputs, [0] * PROGRESS_LENGTH)
 
     def take(self, outputs: Outputs, progress: list[int]) -> None:
         """Sets the lengths of all columns: plain numbers, for they are asked for more often than there are frames."""
         self._outputs = outputs
+        self.sent = progress[FRAMES_DONE]
+        """F: frames that were sent."""
         self.frames = progress[FRAMES_TAKEN]
         """T."""
         self.detections = progress[DETECTIONS_OUT]

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tertium_server.engine import admission, association, evidence, lifecycle, motion, readout, verdict
+from tertium_server.engine import admission, arrays, association, evidence, lifecycle, motion, readout, verdict
 from tertium_server.engine.columns import (
     COASTED_OUT,
     DETECTIONS_OUT,
@@ -18,9 +18,6 @@ from tertium_server.engine.columns import (
     NEEDED,
     NOT_BEGUN,
     RESETS,
-    FrameColumns,
-    Outputs,
-    Scratch,
 )
 from tertium_server.engine.kernel import kernel
 from tertium_server.engine.layout import DUPLICATE_MEMORY, EventReason, FrameStatus, Reset, Verdict
@@ -43,16 +40,22 @@ _CLASS_ROW, _MATCHED_TRACK, _MATCHED_DETECTION = (
 
 
 @kernel
-def run(streams, trackers, judges, class_lookup, tracks, columns, answered, buffers, rooms, progress, tally, closed):
+def run(stream_table, workspace_table, columns, answered):
+    """Runs frames that Python hands over; otherwise as :func:`run_frames`."""
+    return run_frames(stream_table, workspace_table, arrays.borrow(columns), answered)
+
+
+@kernel
+def run_frames(stream_table, workspace_table, frames, answered):
     """Runs frames until all are done or the buffers are too small for the next one.
 
     Returns True when all frames are done. Otherwise ``progress[NEEDED]`` holds how many tracks and detections the next frame may come to, and the
     call is made again with more room. Frames up to index ``answered`` are computed but not counted.
     """
-    # They come as plain tuples, which numba takes apart in half the time that named ones need.
-    frames = FrameColumns(*columns)
-    outputs = Outputs(*buffers)
-    scratch = Scratch(*rooms)
+    streams, trackers, judges, class_lookup, tracks, tally, closed = arrays.stream_arrays(stream_table)
+    outputs = arrays.outputs_of(workspace_table)
+    scratch = arrays.scratch_of(workspace_table)
+    progress = arrays.progress_of(workspace_table)
     stream = streams[0]
     tracker = trackers[0]
     one_class = judges.shape[0] == 1
@@ -61,6 +64,7 @@ def run(streams, trackers, judges, class_lookup, tracks, columns, answered, buff
         progress[MISMATCH] = admission.find_mismatch(frames, tracker.client_tracks != 0)
         if progress[MISMATCH]:
             _refuse_all(outputs.reports, frames.indices.shape[0])
+            progress[FRAMES_DONE] = frames.indices.shape[0]
             return True
     while progress[FRAMES_DONE] < frames.indices.shape[0]:
         place = progress[FRAMES_DONE]

@@ -6,6 +6,8 @@ import struct
 import numpy as np
 
 from tertium_server.engine import step
+from tertium_server.engine.addresses import address_table
+from tertium_server.engine.arrays import StreamArrays
 from tertium_server.engine.columns import NEEDED, DecisionColumns, FrameColumns, Int64s, Records, Workspace
 from tertium_server.engine.layout import STREAM, TRACK, EventReason, Verdict
 from tertium_server.engine.parameters import EngineParameters, StreamSettings
@@ -25,7 +27,7 @@ class StreamEngine:
     Not safe for use by two threads at once. Different streams share nothing and may run in different threads, each with a workspace of its own.
     """
 
-    __slots__ = ("_parameters", "_settings", "_state", "_tracks", "answered", "closed", "tally")
+    __slots__ = ("_parameters", "_settings", "_state", "_tracks", "answered", "closed", "table", "tally")
 
     def __init__(self, parameters: EngineParameters, settings: StreamSettings) -> None:
         self._parameters = parameters
@@ -33,13 +35,13 @@ class StreamEngine:
         self._state: Records = np.zeros(1, STREAM)
         self._state["last_index"] = -1
         self._state["next_id"] = 1
-        self._tracks: Records = np.zeros(_FIRST_TRACKS, TRACK)
         self.answered = -1
         """Frames up to this index are computed, but not counted in ``tally`` and ``closed``: they were, before the stream was resumed."""
         self.tally: Int64s = np.zeros((len(parameters.judges), max(Verdict) + 1), np.int64)
         """(classes, 4) detections decided, by class (ascending id) and verdict on the box."""
         self.closed: Int64s = np.zeros(max(EventReason) + 1, np.int64)
         """(7,) tracks ended, by reason."""
+        self._hold(np.zeros(_FIRST_TRACKS, TRACK))
 
     @property
     def parameters(self) -> EngineParameters:
@@ -74,13 +76,9 @@ class StreamEngine:
         """
         count = frames.indices.shape[0]
         workspace.begin(count, frames.boxes.shape[0])
-        progress = workspace.progress
-        parameters = self._parameters
-        while not step.run(
-            self._state, parameters.tracker, parameters.judges, parameters.class_lookup, self._tracks, tuple(frames), self.answered,
-            tuple(workspace.outputs), tuple(workspace.scratch), progress, self.tally, self.closed,
-        ):  # fmt: skip
-            self._make_room(int(progress[NEEDED]), workspace)
+        columns = tuple(frames)  # numba takes plain tuples apart in half the time that named ones need
+        while not step.run(self.table, workspace.table, columns, self.answered):
+            self.make_room(workspace)
         return workspace.end()
 
     def finish(self, workspace: Workspace) -> DecisionColumns:
@@ -121,13 +119,33 @@ class StreamEngine:
         engine = cls(parameters, settings)
         offset = _HEADER.size + 8 * classes
         engine._state[:] = np.frombuffer(snapshot, STREAM, 1, offset)
-        engine._tracks = np.zeros(max(_FIRST_TRACKS, 2 * tracks), TRACK)
-        engine._tracks[:tracks] = np.frombuffer(snapshot, TRACK, tracks, offset + STREAM.itemsize)
+        restored: Records = np.zeros(max(_FIRST_TRACKS, 2 * tracks), TRACK)
+        restored[:tracks] = np.frombuffer(snapshot, TRACK, tracks, offset + STREAM.itemsize)
+        engine._hold(restored)
         return engine
 
-    def _make_room(self, needed: int, workspace: Workspace) -> None:
+    def make_room(self, workspace: Workspace) -> None:
+        """Makes room for the frame that the kernel has stopped at."""
+        needed = int(workspace.progress[NEEDED])
         if needed > self._tracks.shape[0]:
             grown: Records = np.zeros(min(2 * needed, self._settings.max_tracks), TRACK)
             grown[: self.tracks] = self._tracks[: self.tracks]
-            self._tracks = grown
+            self._hold(grown)
         workspace.fit_tracks(needed)
+
+    def _hold(self, tracks: Records) -> None:
+        """Keeps tracks in these records from now on."""
+        self._tracks = tracks
+        parameters = self._parameters
+        self.table = address_table(
+            StreamArrays(
+                self._state,
+                parameters.tracker,
+                parameters.judges,
+                parameters.class_lookup,
+                tracks,
+                self.tally,
+                self.closed,
+            )
+        )
+        """What kernels find this stream's arrays by: see arrays.py."""

@@ -1,83 +1,77 @@
-"""A workspace with its output buffers open as bytes: what is sent is copied once, straight from where the kernel has written it."""
+"""What one thread works at: the engine's workspace, and room for messages on their way in and out. Streams take turns."""
 
 from __future__ import annotations
-
-from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tertium_server.engine import Workspace
-from tertium_server.engine.columns import FRAME_REPORT, Outputs
+from tertium_server.engine import StreamEngine, Workspace
+from tertium_server.engine.addresses import address_table
+from tertium_server.engine.columns import NEEDED
+from tertium_server.rpc.codec.answering import DECLINED, NEEDS_INBOX, NEEDS_OUTBOX, answer, response_size
+from tertium_server.rpc.codec.letterhead import Letterhead
+from tertium_server.rpc.codec.reading import FIELDS, MARGIN, detections_in, frames_in
+from tertium_server.rpc.codec.writing import write_decisions
 
-_REPORT_SIZE = FRAME_REPORT.itemsize
-_RESET_OFFSET: int = FRAME_REPORT.fields["reset"][1]  # type: ignore[index]  # a structured dtype has fields
-
-
-class OutputBytes(NamedTuple):
-    """The buffers of ``Outputs`` as bytes. Rows of two-dimensional ones lie ``row`` bytes apart."""
-
-    frame_indices: memoryview
-    counts: memoryview
-    values: memoryview
-    values_row: int
-    verdicts: memoryview
-    verdicts_row: int
-    boxes: memoryview
-    coasted_counts: memoryview
-    coasted_values: memoryview
-    coasted_verdicts: memoryview
-    coasted_boxes: memoryview
-    resets: memoryview
+_FIRST_BYTES = 1 << 14
+_BYTE = np.dtype(np.uint8)  # a dtype object: one that is given by name is looked up in each call
 
 
 class Desk:
-    """What one thread works at; streams take turns."""
+    """A workspace with an inbox and an outbox, grown when a message needs more."""
 
-    __slots__ = ("_bytes", "_outputs", "workspace")
+    __slots__ = ("_inbox", "_outbox", "_outbox_bytes", "_spans", "_table", "workspace")
 
     def __init__(self) -> None:
         self.workspace = Workspace()
-        self._outputs = self.workspace.outputs
-        self._bytes = _open(self._outputs)
-
-    def output_bytes(self) -> OutputBytes:
-        """The buffers of now: the workspace makes larger ones when it needs them."""
-        outputs = self.workspace.outputs
-        if outputs is not self._outputs:
-            self._outputs = outputs
-            self._bytes = _open(outputs)
-        return self._bytes
-
-    def saw_reset(self, frames: int) -> bool:
-        """Whether the stream was reset before one of the frames sent last."""
-        resets = self.output_bytes().resets
-        if frames == 1:
-            return resets[0] != 0
-        return any(resets[: frames * _REPORT_SIZE : _REPORT_SIZE])
+        self._spans: NDArray[np.int64] = np.zeros((FIELDS, 2), np.int64)
+        self._furnish(_FIRST_BYTES, _FIRST_BYTES)
 
     @property
     def detections(self) -> int:
         """For how many detections there is room."""
         return len(self.workspace.outputs.track_ids)
 
+    def answer(self, data: bytes, engine: StreamEngine, letterhead: Letterhead) -> int:
+        """Runs a message of frames and writes its decisions into the outbox; the code is that of ``codec.answering.answer``.
 
-def _bytes(array: NDArray[Any]) -> memoryview:
-    return array.data.cast("B")
+        DECLINED: the message has to go the long way, and nothing was run.
+        """
+        message = np.frombuffer(data, _BYTE)
+        code = answer(
+            engine.table, self.workspace.table, self._table, letterhead.entries, message, engine.answered, False  # noqa: FBT003 - by position
+        )  # fmt: skip
+        while code < DECLINED:
+            self._make_room(code, len(data), engine)
+            begun = code != NEEDS_INBOX
+            code = answer(
+                engine.table, self.workspace.table, self._table, letterhead.entries, message, engine.answered, begun
+            )
+        return code
 
+    def take(self, code: int) -> bytes:
+        """The response that ``answer`` has written."""
+        return bytes(self._outbox_bytes[: response_size(code)])
 
-def _open(outputs: Outputs) -> OutputBytes:
-    return OutputBytes(
-        frame_indices=_bytes(outputs.frame_indices),
-        counts=_bytes(outputs.counts),
-        values=_bytes(outputs.values),
-        values_row=outputs.values.strides[0],
-        verdicts=_bytes(outputs.verdicts),
-        verdicts_row=outputs.verdicts.strides[0],
-        boxes=_bytes(outputs.boxes),
-        coasted_counts=_bytes(outputs.coasted_counts),
-        coasted_values=_bytes(outputs.coasted_values),
-        coasted_verdicts=_bytes(outputs.coasted_verdicts),
-        coasted_boxes=_bytes(outputs.coasted_boxes),
-        resets=_bytes(outputs.reports.view(np.uint8))[_RESET_OFFSET:],
-    )
+    def write_decisions(self, letterhead: Letterhead) -> bytes:
+        """The decisions in the workspace as the field of a response; b"" where no frame was taken."""
+        size = write_decisions(self.workspace.table, letterhead.entries, self._outbox)
+        if size > len(self._outbox):
+            self._furnish(len(self._inbox), 2 * size)
+            write_decisions(self.workspace.table, letterhead.entries, self._outbox)
+        return bytes(self._outbox_bytes[:size])
+
+    def _make_room(self, code: int, size: int, engine: StreamEngine) -> None:
+        if code == NEEDS_INBOX:
+            self.workspace.begin(frames_in(self._spans), detections_in(self._spans))
+            self._furnish(max(2 * size + MARGIN, len(self._inbox)), len(self._outbox))
+        elif code == NEEDS_OUTBOX:
+            self._furnish(len(self._inbox), 2 * int(self.workspace.progress[NEEDED]))
+        else:
+            engine.make_room(self.workspace)
+
+    def _furnish(self, inbox: int, outbox: int) -> None:
+        self._inbox: NDArray[np.uint8] = np.zeros((inbox + 7) // 8, np.int64).view(np.uint8)  # where numbers may lie
+        self._outbox: NDArray[np.uint8] = np.zeros(outbox, np.uint8)
+        self._outbox_bytes = memoryview(self._outbox)
+        self._table = address_table((self._spans, self._inbox, self._outbox))

@@ -6,15 +6,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
+<<<<<<< HEAD
 from tertium.recording import Recorder
 from tertium.v1 import stream_pb2
 from tertium_server.engine import FrameColumns, SnapshotError, StreamEngine
+=======
+from tertium.v1 import decisions_pb2, stream_pb2
+from tertium_server.engine import DecisionColumns, FrameColumns, SnapshotError, StreamEngine
+>>>>>>> 2fd659b (Codec: a message's bytes to its answer's in one compiled call; arrays reach kernels by address)
 from tertium_server.errors import CheckpointRefusedError, InvalidRequestError
 from tertium_server.metrics import Rejection, StreamCounts
 from tertium_server.policy import Policy, compile_parameters
 from tertium_server.rpc import notices, wire
 from tertium_server.rpc.answers import Answer, Answerer
 from tertium_server.rpc.checkpoint import CheckpointSealer, StreamState
+from tertium_server.rpc.codec.answering import DECLINED, MORE, frames_answered
 from tertium_server.rpc.desk import Desk
 from tertium_server.rpc.opening import EpochClock, FrameLimits, Opening
 from tertium_server.rpc.recording import begin_recording, record
@@ -90,6 +96,7 @@ class Stream:
             TrackIds(self.stream_id, self.epoch, caller=opening.settings.client_tracks),
             terms.policy_version,
             state.detections if state else 0,
+            terms.limits.max_frames,
             include_boxes=opening.include_boxes,
             include_tracks=opening.settings.include_tracks,
             include_coasted=opening.settings.include_coasted,
@@ -143,6 +150,7 @@ class Stream:
         Raises:
             InvalidRequestError: The bytes are no request, or a second Open.
         """
+<<<<<<< HEAD
         frames = wire.read_frames(data)
         return self.answer_otherwise(data, desk) if frames is None else self.answer_frames(frames, desk)
 
@@ -156,6 +164,25 @@ class Stream:
         if self._until_checkpoint <= 0:
             self.add_checkpoint(answer)
         return answer.to_bytes()
+=======
+        code = (
+            DECLINED if self._silent or self._recounting else desk.answer(data, self.engine, self._answerer.letterhead)
+        )
+        if code == DECLINED:
+            return self._answer_the_long_way(data, desk)
+        count = frames_answered(code)
+        self._frames += count
+        self._until_checkpoint -= count
+        decisions = desk.take(code)
+        if not code & MORE and self._until_checkpoint > 0:
+            return decisions
+        answer = Answer()
+        if code & MORE:
+            self._add_the_rest(data, answer, desk)
+        if self._until_checkpoint <= 0:
+            self.add_checkpoint(answer)
+        return decisions + answer.to_bytes()
+>>>>>>> 2fd659b (Codec: a message's bytes to its answer's in one compiled call; arrays reach kernels by address)
 
     def answer_otherwise(self, data: bytes, desk: Desk) -> bytes:
         """The response to a request that is no plain message of frames.
@@ -223,9 +250,53 @@ class Stream:
     def add_checkpoint(self, answer: Answer) -> None:
         """Adds the state as it is now."""
         self._until_checkpoint = self._interval
-        state = StreamState(self.epoch, self._answerer.detections, self._settings_digest, self.engine.snapshot())
+        state = StreamState(
+            self.epoch, self._answerer.letterhead.detections, self._settings_digest, self.engine.snapshot()
+        )
         answer.add_checkpoint(self._terms.sealer.seal(self.stream_id, state), self.engine.last_frame)
 
+<<<<<<< HEAD
+=======
+    def _answer_the_long_way(self, data: bytes, desk: Desk) -> bytes:
+        """The same for any message."""
+        answer = Answer()
+        frames = wire.read_frames(data)
+        if frames is None:
+            frames = self._read_slowly(data, answer)
+        if frames is not None:
+            self.run(frames, answer, desk)
+            if self._until_checkpoint <= 0:
+                self.add_checkpoint(answer)
+        return answer.to_bytes()
+
+    def _add_the_rest(self, data: bytes, answer: Answer, desk: Desk) -> None:
+        """Adds what there is beside decisions on a message that was answered at once."""
+        decisions = desk.workspace.end()
+        answer.add_events(self._answerer, decisions)
+        if decisions.frames != decisions.sent or decisions.reset_count:
+            frames = wire.read_frames(data)
+            if frames is None:  # whatever the kernels read, it reads
+                raise RuntimeError("the codec has read what the twin can't")
+            self._tell_of(decisions, frames, answer, 0, 0, 0)
+
+    def _read_slowly(self, data: bytes, answer: Answer) -> FrameColumns | None:
+        """Frames packed in another way; None after anything else, which is dealt with here."""
+        request = wire.read_request(data)
+        kind = request.WhichOneof("message")
+        if kind == "frames":
+            return wire.frame_columns(request.frames)
+        if kind == "open":
+            raise InvalidRequestError.of("open", "the stream is open already; Open occurs once, as the first message")
+        answer.add_notice(
+            decisions_pb2.Notice(
+                code=decisions_pb2.Notice.CODE_UNEXPECTED,
+                field="evidence.request_id",
+                message="nobody asked for this evidence, or it came too late",
+            )
+        )
+        return None
+
+>>>>>>> 2fd659b (Codec: a message's bytes to its answer's in one compiled call; arrays reach kernels by address)
     def _run_rest(
         self, frames: FrameColumns, answer: Answer, desk: Desk, first_frame: int, first_detection: int
     ) -> None:
@@ -238,12 +309,23 @@ class Stream:
             self._tell(notices.tell_too_many_frames(count, limit), answer, fresh_from)
             return
         decisions = self.engine.advance(frames, desk.workspace)
-        if decisions.error:
-            self._tell(notices.tell_mismatch(decisions.error, count), answer, fresh_from)
-            return
         answer.add(self._answerer, desk, decisions)
+        self._tell_of(decisions, frames, answer, first_frame, first_detection, fresh_from)
+
+    def _tell_of(
+        self,
+        decisions: DecisionColumns,
+        frames: FrameColumns,
+        answer: Answer,
+        first_frame: int,
+        first_detection: int,
+        fresh_from: int,
+    ) -> None:
+        """Tells of frames that were refused, and of resets."""
+        if decisions.error:
+            self._tell(notices.tell_mismatch(decisions.error, decisions.sent), answer, fresh_from)
         # Nearly always every frame is taken and none needs a reset: then there is nothing to tell.
-        if decisions.frames != count or desk.saw_reset(count):
+        elif decisions.frames != decisions.sent or decisions.reset_count:
             for told in notices.tell_frames(decisions, frames, first_frame, first_detection):
                 self._tell(told, answer, fresh_from)
 
@@ -278,7 +360,7 @@ class Stream:
         self._recounting = self._recounting and not (reached and self._counted <= self._answered)
 
     def _take_silently(self, frames: FrameColumns, desk: Desk) -> None:
-        self._answerer.detections += len(self.engine.advance(frames, desk.workspace).track_ids)
+        self._answerer.letterhead.detections += self.engine.advance(frames, desk.workspace).detections
 
 
 def _check_resumed(opening: Opening, state: StreamState) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 ORDINAL_BITS = 24
 _PAGE = 1 << ORDINAL_BITS
 _TAG_MASK = (1 << 39) - 1
+_LARGEST = (1 << 63) - 1 - (1 << 32)  # what is added to it is a message's detections
 
 
 def page_base(stream_id: str, epoch: int, page: int) -> int:
@@ -35,6 +36,16 @@ class TrackIds:
         self._epoch = epoch
         self._caller = caller  # the engine's ids are the caller's own: they stay as they are
         self._base = np.int64(page_base(stream_id, epoch, 0))
+
+    @property
+    def base(self) -> int:
+        """What ids are made of ordinals with, up to ``most_plain`` of them: id = base | ordinal."""
+        return 0 if self._caller else int(self._base)
+
+    @property
+    def most_plain(self) -> int:
+        """How many ordinals have ``base`` for their base."""
+        return _LARGEST if self._caller else _PAGE - 1
 
     def to_wire(self, ordinals: NDArray[np.int64], bound: int) -> NDArray[np.int64]:
         """Ids of ordinals, none of which is over ``bound``."""

@@ -1,0 +1,61 @@
+"""Arrays that kernels are told of by address.
+
+numba takes every array that Python hands to a kernel apart, field by field, and counts references to it: for the thirty arrays of a step that costs
+as much as the step itself does on a frame of twenty detections. Arrays that stay the same from call to call are therefore written into a table
+once, and a kernel gets the table.
+
+Whoever makes a table keeps its arrays alive, and makes another as soon as one of them is replaced: a table that is out of date points into memory
+that belongs to somebody else by now.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from tertium_server.engine.kernel import kernel
+
+_ADDRESS, _ROWS, _COLUMNS, _WIDTH = 0, 1, 2, 3
+
+
+def address_table(arrays: Iterable[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
+    """(3 A,) address, rows and columns (1 for a vector) of each array, which has one or two dimensions and lies in C order."""
+    entries: list[int] = []
+    for array in arrays:
+        if not array.flags.c_contiguous:
+            raise ValueError("kernels reach only arrays in C order")
+        rows, columns = array.shape if array.ndim > 1 else (*array.shape, 1)
+        entries += (array.ctypes.data, rows, columns)
+    return np.array(entries, np.int64)
+
+
+@intrinsic  # type: ignore[untyped-decorator]  # numba ships no types
+def pointer(_typing: Any, _address: Any) -> Any:  # noqa: ANN401 - numba's own compiler objects
+    """An address (int64) as a pointer that ``numba.carray`` takes; inside kernels only."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:  # noqa: ANN401 - as above
+        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
+
+    return types.voidptr(types.int64), generate
+
+
+@kernel
+def at(table, place):
+    """Pointer to the array at a place of a table."""
+    return pointer(table[_WIDTH * place + _ADDRESS])
+
+
+@kernel
+def rows(table, place):
+    """Shape (rows,) of the vector at a place of a table."""
+    return (table[_WIDTH * place + _ROWS],)
+
+
+@kernel
+def rows_and_columns(table, place):
+    """Shape (rows, columns) of the array at a place of a table."""
+    return (table[_WIDTH * place + _ROWS], table[_WIDTH * place + _COLUMNS])
