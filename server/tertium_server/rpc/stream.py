@@ -6,14 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-<<<<<<< HEAD
 from tertium.recording import Recorder
 from tertium.v1 import stream_pb2
-from tertium_server.engine import FrameColumns, SnapshotError, StreamEngine
-=======
-from tertium.v1 import decisions_pb2, stream_pb2
 from tertium_server.engine import DecisionColumns, FrameColumns, SnapshotError, StreamEngine
->>>>>>> 2fd659b (Codec: a message's bytes to its answer's in one compiled call; arrays reach kernels by address)
 from tertium_server.errors import CheckpointRefusedError, InvalidRequestError
 from tertium_server.metrics import Rejection, StreamCounts
 from tertium_server.policy import Policy, compile_parameters
@@ -150,24 +145,7 @@ class Stream:
         Raises:
             InvalidRequestError: The bytes are no request, or a second Open.
         """
-<<<<<<< HEAD
-        frames = wire.read_frames(data)
-        return self.answer_otherwise(data, desk) if frames is None else self.answer_frames(frames, desk)
-
-    def answer_frames(self, frames: FrameColumns, desk: Desk) -> bytes:
-        """The response to frames."""
-        answer = Answer()
-        # A message that is too long is refused unread; a replay of the recording could not tell.
-        if self._recording is not None and len(frames.indices) <= self._terms.limits.max_frames:
-            record(self._recording, frames)
-        self.run(frames, answer, desk)
-        if self._until_checkpoint <= 0:
-            self.add_checkpoint(answer)
-        return answer.to_bytes()
-=======
-        code = (
-            DECLINED if self._silent or self._recounting else desk.answer(data, self.engine, self._answerer.letterhead)
-        )
+        code = self._answer_at_once(data, desk)
         if code == DECLINED:
             return self._answer_the_long_way(data, desk)
         count = frames_answered(code)
@@ -182,7 +160,17 @@ class Stream:
         if self._until_checkpoint <= 0:
             self.add_checkpoint(answer)
         return decisions + answer.to_bytes()
->>>>>>> 2fd659b (Codec: a message's bytes to its answer's in one compiled call; arrays reach kernels by address)
+
+    def answer_frames(self, frames: FrameColumns, desk: Desk) -> bytes:
+        """The response to frames."""
+        answer = Answer()
+        # A message that is too long is refused unread; a replay of the recording could not tell.
+        if self._recording is not None and len(frames.indices) <= self._terms.limits.max_frames:
+            record(self._recording, frames)
+        self.run(frames, answer, desk)
+        if self._until_checkpoint <= 0:
+            self.add_checkpoint(answer)
+        return answer.to_bytes()
 
     def answer_otherwise(self, data: bytes, desk: Desk) -> bytes:
         """The response to a request that is no plain message of frames.
@@ -255,19 +243,16 @@ class Stream:
         )
         answer.add_checkpoint(self._terms.sealer.seal(self.stream_id, state), self.engine.last_frame)
 
-<<<<<<< HEAD
-=======
+    def _answer_at_once(self, data: bytes, desk: Desk) -> int:
+        """The codec's answer, for streams that do nothing but answer; its code."""
+        if self._silent or self._recounting or self._recording is not None:
+            return DECLINED
+        return desk.answer(data, self.engine, self._answerer.letterhead)
+
     def _answer_the_long_way(self, data: bytes, desk: Desk) -> bytes:
-        """The same for any message."""
-        answer = Answer()
+        """The same for any message, and for streams that are resumed or recorded."""
         frames = wire.read_frames(data)
-        if frames is None:
-            frames = self._read_slowly(data, answer)
-        if frames is not None:
-            self.run(frames, answer, desk)
-            if self._until_checkpoint <= 0:
-                self.add_checkpoint(answer)
-        return answer.to_bytes()
+        return self.answer_otherwise(data, desk) if frames is None else self.answer_frames(frames, desk)
 
     def _add_the_rest(self, data: bytes, answer: Answer, desk: Desk) -> None:
         """Adds what there is beside decisions on a message that was answered at once."""
@@ -279,24 +264,6 @@ class Stream:
                 raise RuntimeError("the codec has read what the twin can't")
             self._tell_of(decisions, frames, answer, 0, 0, 0)
 
-    def _read_slowly(self, data: bytes, answer: Answer) -> FrameColumns | None:
-        """Frames packed in another way; None after anything else, which is dealt with here."""
-        request = wire.read_request(data)
-        kind = request.WhichOneof("message")
-        if kind == "frames":
-            return wire.frame_columns(request.frames)
-        if kind == "open":
-            raise InvalidRequestError.of("open", "the stream is open already; Open occurs once, as the first message")
-        answer.add_notice(
-            decisions_pb2.Notice(
-                code=decisions_pb2.Notice.CODE_UNEXPECTED,
-                field="evidence.request_id",
-                message="nobody asked for this evidence, or it came too late",
-            )
-        )
-        return None
-
->>>>>>> 2fd659b (Codec: a message's bytes to its answer's in one compiled call; arrays reach kernels by address)
     def _run_rest(
         self, frames: FrameColumns, answer: Answer, desk: Desk, first_frame: int, first_detection: int
     ) -> None:
