@@ -68,6 +68,15 @@ class Tuning:
     summary: dict[str, Any]
     """Figures under plain names, unrounded; ready for JSON."""
 
+    options: TuneOptions
+    """How it was done."""
+
+    labelled: tuple[Labelled, ...] = field(repr=False)
+    """What it was done on."""
+
+    held_out: tuple[HeldOut, ...] = field(repr=False)
+    """What the folds' policies say of each sequence, for reports."""
+
 
 def tune(labelled: Sequence[Labelled], options: TuneOptions = TuneOptions(), told: Told = lambda _: None) -> Tuning:
     """Fits a policy to labelled sequences and chooses its thresholds. ``told`` hears what is being done.
@@ -121,7 +130,8 @@ def tune(labelled: Sequence[Labelled], options: TuneOptions = TuneOptions(), tol
     policy = Policy.model_validate(
         {**policy.model_dump(mode="json"), "name": options.name, "provenance": _provenance(labelled, options, summary)}
     )
-    return Tuning(policy, {"policy": {"name": policy.name, "version": policy.version}, **summary})
+    summary = {"policy": {"name": policy.name, "version": policy.version}, **summary}
+    return Tuning(policy, summary, options, tuple(labelled), tuple(held))
 
 
 def guard(labelled: Sequence[Labelled], held: Sequence[HeldOut], folds: Folds, matching: Matching) -> frozenset[str]:
