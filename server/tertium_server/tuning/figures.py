@@ -120,13 +120,35 @@ def _describe(curve: Curve, scores: Floats, labels: Floats, *, probabilities: bo
             "recommended_f1": recommended.f1,
         }
     if probabilities and len(labels):
-        described |= {"log_loss": log_loss(scores, labels), "calibration_error": calibration_error(scores, labels)}
+        described |= {"log_loss": log_loss(scores, labels), "calibration_error": reliability(scores, labels).error}
     return described
 
 
-def calibration_error(probabilities: Floats, labels: Floats) -> float:
-    """Expected calibration error: over bins of equal numbers, the mean distance of what was said from what came true."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Reliability:
+    """What probabilities said beside what came true: R bins of equal numbers of detections, by rising probability."""
+
+    counts: NDArray[np.int64]
+    """(R,) detections in each."""
+
+    said: Floats
+    """(R,) mean probability."""
+
+    came_true: Floats
+    """(R,) share that is true."""
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error: the mean distance of what was said from what came true."""
+        return float(np.sum(self.counts * np.abs(self.said - self.came_true)) / self.counts.sum())
+
+
+def reliability(probabilities: Floats, labels: Floats) -> Reliability:
+    """Bins of detections with these probabilities and labels (1 or 0), of which there is one or more."""
     order = np.argsort(probabilities, kind="stable")
     parts = np.array_split(order, min(_BINS, len(order)))
-    distances = [len(part) * abs(float(probabilities[part].mean() - labels[part].mean())) for part in parts]
-    return sum(distances) / len(order)
+    return Reliability(
+        np.array([len(part) for part in parts]),
+        np.array([probabilities[part].mean() for part in parts]),
+        np.array([labels[part].mean() for part in parts]),
+    )
