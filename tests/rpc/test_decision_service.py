@@ -232,20 +232,29 @@ async def test_heavy_messages_are_answered_in_order(tmp_path: Path, monkeypatch:
     frames = frames_of(scene(1, 120, objects=20))
     messages = [*batched(frames[:40], 40), *batched(frames[40:60], 1), *batched(frames[60:], 60)]
     ran: list[str] = []
-    answer_frames = Stream.answer_frames
-
-    def observed(self: Stream, columns: Any, desk: Any) -> bytes:
-        ran.append(threading.current_thread().name)
-        return answer_frames(self, columns, desk)
-
-    monkeypatch.setattr(Stream, "answer_frames", observed)
+    _observe(monkeypatch, "answer", ran)  # the small ones
+    heavy: list[str] = []
+    _observe(monkeypatch, "answer_frames", heavy)
     async with serving(tmp_path, heavy_detections=1, heavy_workers=2) as live:
         calls = [await live.open(stream_id=f"camera {number}", epoch=7) for number in range(4)]
         answers = await asyncio.gather(*(play_all(call, messages) for call in calls))
         for number, answer in enumerate(answers):
             assert answer == solo(messages, stream_id=f"camera {number}")
-    assert ran.count("MainThread") == 4 * 20 + 4 * len(messages)  # the small ones, and those that solo ran
-    assert sum(name.startswith("tertium-heavy") for name in ran) == 4 * 2
+    assert ran == ["MainThread"] * (4 * 20 + 4 * len(messages))  # the small ones, and those that solo ran
+    assert len(heavy) == 4 * 2
+    assert all(name.startswith("tertium-heavy") for name in heavy)
+
+
+def _observe(monkeypatch: pytest.MonkeyPatch, name: str, threads: list[str]) -> None:
+    """Notes the thread in which a method of streams runs."""
+    method = getattr(Stream, name)
+
+    def observed(self: Stream, data: Any, desk: Any) -> bytes:
+        threads.append(threading.current_thread().name)
+        result: bytes = method(self, data, desk)
+        return result
+
+    monkeypatch.setattr(Stream, name, observed)
 
 
 async def play_all(call: Call, messages: list[frames_pb2.Frames]) -> Response:
