@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tertium_server.engine import step, warm_up
+from tertium_server.engine import message, step, warm_up
 from tertium_server.engine.kernel import ENGINE, KernelCompiler
 
 ROOT = Path(__file__).parents[2]
@@ -32,13 +32,13 @@ def test_after_warm_up_no_frame_compiles_anything(told: dict[str, Any]) -> None:
 
 
 def test_what_python_calls_is_compiled_for_one_kind_of_arguments(told: dict[str, Any]) -> None:
-    assert set(told["entries"]) == {f"tertium_server.engine.step.{name}" for name in ("run", "end_all")}
+    assert set(told["entries"]) == {"tertium_server.engine.message.run", "tertium_server.engine.step.end_all"}
     assert [len(each) for each in told["entries"].values()] == [1, 1]
 
 
 def test_a_second_process_compiles_nothing_it_finds_in_the_cache(told: dict[str, Any]) -> None:
-    for name in ("run", "end_all"):
-        hits, misses = told["cache"][f"tertium_server.engine.step.{name}"]
+    for name in ("message.run", "step.end_all"):
+        hits, misses = told["cache"][f"tertium_server.engine.{name}"]
         assert (hits, misses) == (1, 0)
     assert not any(misses for _, misses in told["cache"].values())
 
@@ -72,7 +72,7 @@ def test_the_engines_kernels_are_cached_by_the_hash_of_the_engines_sources(
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     KernelCompiler(Path(step.__file__).parent)
     [expected] = (tmp_path / "tertium").iterdir()
-    for compiled in (step.run, step.end_all):
+    for compiled in (message.run, step.end_all):
         path = Path(vars(compiled)["_cache"].cache_path)
         assert expected.name in path.parts, "or a source was edited while this ran"
 

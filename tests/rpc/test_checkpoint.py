@@ -29,9 +29,12 @@ def test_what_was_sealed_is_what_is_opened(
 
 
 def test_it_is_compressed_where_that_pays() -> None:
-    assert len(SEALER.seal("camera", STATE)) < len(STATE.snapshot) / 2
-    noise = StreamState(1, 1, b"s" * 16, os.urandom(5000))
-    assert len(SEALER.seal("camera", noise)) < 5000 + 150
+    small, large = StreamState(1, 1, b"s" * 16, bytes(60_000)), StreamState(1, 1, b"s" * 16, bytes(100_000))
+    assert len(SEALER.seal("camera", small)) > 60_000  # quick to send, slow to compress
+    assert len(SEALER.seal("camera", large)) < 1000
+    assert SEALER.open("camera", SEALER.seal("camera", large)) == large
+    noise = StreamState(1, 1, b"s" * 16, os.urandom(100_000))
+    assert len(SEALER.seal("camera", noise)) < 100_000 + 150
     assert SEALER.open("camera", SEALER.seal("camera", noise)) == noise
 
 

@@ -1,6 +1,6 @@
 """The engine: frames of detections in, tracks, probabilities and verdicts out. Pure arrays; no I/O, no gRPC, no metrics.
 
-A message of frames runs through ``step.run`` in one compiled call: motion → association → evidence → verdict.
+A message of frames runs through ``message.run`` in one compiled call: motion → association → evidence → verdict.
 """
 
 from tertium_server.engine.columns import DecisionColumns, FrameColumns, Workspace

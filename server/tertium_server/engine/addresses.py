@@ -8,8 +8,8 @@ Whoever makes a table keeps its arrays alive, and makes another as soon as one o
 that belongs to somebody else by now.
 """
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -33,14 +33,17 @@ def address_table(arrays: Iterable[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
     return np.array(entries, np.int64)
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba ships no types
-def pointer(_typing: Any, _address: Any) -> Any:  # noqa: ANN401 - numba's own compiler objects
-    """An address (int64) as a pointer that ``numba.carray`` takes; inside kernels only."""
+@intrinsic
+def _pointer(_typing: Any, _address: Any) -> Any:  # noqa: ANN401 - numba's own compiler objects
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:  # noqa: ANN401 - as above
         return builder.inttoptr(arguments[0], cgutils.voidptr_t)
 
     return types.voidptr(types.int64), generate
+
+
+pointer = cast("Callable[[Any], Any]", _pointer)
+"""An address (int64) as a pointer that ``numba.carray`` takes; inside kernels only."""
 
 
 @kernel

@@ -6,8 +6,8 @@ import numpy as np
 from numba.np.numpy_support import carray
 
 from tertium_server.engine.addresses import at, pointer, rows, rows_and_columns
-from tertium_server.engine.columns import FRAME_REPORT, FrameColumns, Int64s, Outputs, Records, Scratch
-from tertium_server.engine.kernel import kernel
+from tertium_server.engine.columns import FRAME_REPORT, FrameColumns, Int32s, Int64s, Outputs, Records, Scratch
+from tertium_server.engine.kernel import array_kernel
 from tertium_server.engine.layout import CLASS, EVENT, STREAM, TRACK, TRACKER
 
 
@@ -17,13 +17,13 @@ class StreamArrays(NamedTuple):
     streams: Records
     trackers: Records
     judges: Records
-    class_lookup: Int64s
+    class_lookup: Int32s
     tracks: Records
     tally: Int64s
     closed: Int64s
 
 
-@kernel
+@array_kernel
 def stream_arrays(table):
     """The :class:`StreamArrays` of a stream's table."""
     return StreamArrays(
@@ -37,7 +37,7 @@ def stream_arrays(table):
     )
 
 
-@kernel
+@array_kernel
 def outputs_of(table):
     """The :class:`Outputs` of a workspace's table."""
     return Outputs(
@@ -58,7 +58,7 @@ def outputs_of(table):
     )
 
 
-@kernel
+@array_kernel
 def scratch_of(table):
     """The :class:`Scratch` of a workspace's table."""
     return Scratch(
@@ -69,13 +69,13 @@ def scratch_of(table):
     )
 
 
-@kernel
+@array_kernel
 def progress_of(table):
     """The progress vector of a workspace's table."""
     return carray(at(table, 18), rows(table, 18), np.int64)
 
 
-@kernel
+@array_kernel
 def borrow(columns):
     """Columns that Python has handed over, as kernels have them from elsewhere: not read-only by type, so that all is compiled for one kind."""
     return FrameColumns(

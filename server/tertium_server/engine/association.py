@@ -12,7 +12,7 @@ What is still free afterwards starts candidates of its own, low scores too: they
 import numpy as np
 
 from tertium_server.engine.assignment import Search, assign
-from tertium_server.engine.kernel import kernel
+from tertium_server.engine.kernel import array_kernel, kernel
 
 # Rows of the float scratch.
 BOX_LEFT, BOX_TOP, BOX_RIGHT, BOX_BOTTOM, BOX_AREA = 0, 1, 2, 3, 4  # detections
@@ -82,18 +82,22 @@ def better_overlaps(count, scores, first, floats, integers):
     for row in range(count):
         left, top, right, bottom = lefts[row], tops[row], rights[row], bottoms[row]
         ours = scores[first + row]
-        for other in range(count):  # on its own and without branches: the compiler makes vector instructions of it
+        overlaps[row] = 0.0
+        touching = 0
+        for other in range(row):  # on its own and without branches: the compiler makes vector instructions of it
             width = min(right, rights[other]) - max(left, lefts[other])
             height = min(bottom, bottoms[other]) - max(top, tops[other])
             shared[other] = max(width, 0.0) * max(height, 0.0)
-        largest = 0.0
-        for other in range(count):
-            if shared[other] <= 0.0 or class_rows[other] != class_rows[row]:
-                continue
-            theirs = scores[first + other]
-            if theirs > ours or (theirs == ours and other < row):
-                largest = max(largest, shared[other] / (areas[row] + areas[other] - shared[other]))
-        overlaps[row] = largest
+            touching += shared[other] > 0.0
+        other = 0
+        while touching > 0:
+            if shared[other] > 0.0:
+                touching -= 1
+                if class_rows[other] == class_rows[row]:
+                    worse = other if scores[first + other] < ours else row
+                    overlap = shared[other] / (areas[row] + areas[other] - shared[other])
+                    overlaps[worse] = max(overlaps[worse], overlap)
+            other += 1
 
 
 @kernel
@@ -108,24 +112,13 @@ def _gather_columns(columns, column_count, floats):
 
 
 @kernel
-def _grown(values):
-    bigger = np.empty(2 * values.shape[0], values.dtype)
-    bigger[: values.shape[0]] = values
-    return bigger
+def _list_edges(row_count, column_count, tracks, gate, class_aware, floats, integers, edge_column, edge_weight):
+    """Lists the pairs of the stage's rows and columns that overlap by more than the gate; returns how many there are.
 
-
-@kernel
-def _match(row_count, column_count, tracks, gate, class_aware, floats, integers, edge_column, edge_weight):
-    """Assigns the stage's rows (detections) to its columns (tracks); matched pairs are written into the scratch. Returns the number of edges."""
-    if row_count == 0 or column_count == 0:
-        return 0
-    # Rows of the scratch are named before the loops: naming one counts a reference, which costs as much as a handful of overlaps.
-    rows, columns, edge_start, class_rows = (
-        integers[_ROWS],
-        integers[_COLUMNS],
-        integers[_EDGE_START],
-        integers[CLASS_ROW],
-    )
+    Those beyond the room in ``edge_column`` and ``edge_weight`` are counted, but not written.
+    """
+    rows, columns, edge_start = integers[_ROWS], integers[_COLUMNS], integers[_EDGE_START]
+    class_rows = integers[CLASS_ROW]
     box_lefts, box_tops, box_rights, box_bottoms = (
         floats[BOX_LEFT],
         floats[BOX_TOP],
@@ -139,7 +132,7 @@ def _match(row_count, column_count, tracks, gate, class_aware, floats, integers,
         floats[_COLUMN_BOTTOM],
     )
     box_areas, areas, shared = floats[BOX_AREA], floats[_COLUMN_AREA], floats[_SHARED]
-    _gather_columns(columns, column_count, floats)
+    room = edge_column.shape[0]
     edges = 0
     for row in range(row_count):
         detection = rows[row]
@@ -151,33 +144,39 @@ def _match(row_count, column_count, tracks, gate, class_aware, floats, integers,
             box_bottoms[detection],
         )
         area = box_areas[detection]
-        for column in range(
-            column_count
-        ):  # on its own and without branches: the compiler makes vector instructions of it
+        touching = 0
+        # On its own and without branches: the compiler makes vector instructions of it.
+        for column in range(column_count):
             width = min(right, rights[column]) - max(left, lefts[column])
             height = min(bottom, bottoms[column]) - max(top, tops[column])
             shared[column] = max(width, 0.0) * max(height, 0.0)
-        for column in range(column_count):
+            touching += shared[column] > 0.0
+        column = -1
+        while touching > 0:
+            column += 1
             if shared[column] <= 0.0:
                 continue
+            touching -= 1
             overlap = shared[column] / (area + areas[column] - shared[column])
             if overlap <= gate or (class_aware and tracks[columns[column]].class_row != class_rows[detection]):
                 continue
-            if edges == edge_column.shape[0]:
-                edge_column = _grown(edge_column)
-                edge_weight = _grown(edge_weight)
-            edge_column[edges] = column
-            edge_weight[edges] = overlap - gate
+            if edges < room:
+                edge_column[edges] = column
+                edge_weight[edges] = overlap - gate
             edges += 1
     edge_start[row_count] = edges
-    if edges == 0:
-        return 0
-    row_match = integers[_ROW_MATCH]
+    return edges
+
+
+@kernel
+def _assign_edges(row_count, column_count, floats, integers, edge_column, edge_weight):
+    """Assigns the stage's rows to its columns by the edges listed; matched pairs are written into the scratch."""
+    rows, columns, row_match = integers[_ROWS], integers[_COLUMNS], integers[_ROW_MATCH]
     search = Search(
         floats[_DISTANCE], integers[_REACHED_FROM], integers[_FRONTIER], integers[_SETTLED], integers[_STATE]
     )
     assign(
-        row_count, column_count, edge_start, edge_column, edge_weight,
+        row_count, column_count, integers[_EDGE_START], edge_column, edge_weight,
         row_match, integers[_COLUMN_MATCH], floats[_ROW_PRICE], floats[_COLUMN_PRICE], search,
     )  # fmt: skip
     for row in range(row_count):
@@ -185,6 +184,28 @@ def _match(row_count, column_count, tracks, gate, class_aware, floats, integers,
             slot = columns[row_match[row]]
             integers[MATCHED_TRACK, rows[row]] = slot
             integers[MATCHED_DETECTION, slot] = rows[row]
+
+
+@array_kernel
+def _match_crowd(row_count, column_count, tracks, gate, class_aware, floats, integers, edges):
+    """As :func:`_match`, with room of its own: there are more edges than ever before, and the scratch grows only between messages."""
+    edge_column = np.empty(edges, np.int64)
+    edge_weight = np.empty(edges, np.float64)
+    _list_edges(row_count, column_count, tracks, gate, class_aware, floats, integers, edge_column, edge_weight)
+    _assign_edges(row_count, column_count, floats, integers, edge_column, edge_weight)
+
+
+@kernel
+def _match(row_count, column_count, tracks, gate, class_aware, floats, integers, edge_column, edge_weight):
+    """Assigns the stage's rows (detections) to its columns (tracks); matched pairs are written into the scratch. Returns the number of edges."""
+    if row_count == 0 or column_count == 0:
+        return 0
+    _gather_columns(integers[_COLUMNS], column_count, floats)
+    edges = _list_edges(row_count, column_count, tracks, gate, class_aware, floats, integers, edge_column, edge_weight)
+    if edges > edge_column.shape[0]:
+        _match_crowd(row_count, column_count, tracks, gate, class_aware, floats, integers, edges)
+    elif edges > 0:
+        _assign_edges(row_count, column_count, floats, integers, edge_column, edge_weight)
     return edges
 
 

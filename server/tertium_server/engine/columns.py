@@ -10,6 +10,7 @@ from tertium_server.engine.addresses import address_table
 from tertium_server.engine.association import FLOAT_ROWS, INTEGER_ROWS
 from tertium_server.engine.layout import BOX_FEATURES, EVENT, TRACK_FEATURES
 
+Int32s = npt.NDArray[np.int32]
 Int64s = npt.NDArray[np.int64]
 UInt32s = npt.NDArray[np.uint32]
 UInt8s = npt.NDArray[np.uint8]

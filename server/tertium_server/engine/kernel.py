@@ -11,7 +11,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import numba
 from numba.core import config as numba_config
@@ -53,16 +53,22 @@ def _cache_folder(source_hash: str) -> Path:
 class KernelCompiler:
     """The decorator of kernels that stand in one folder, or call kernels of others: a change in any of these folders compiles anew."""
 
-    def __init__(self, *folders: Path) -> None:
+    def __init__(self, *folders: Path, for_arrays: bool = False) -> None:
         self._cache_folder = str(_cache_folder(_source_hash(folders)))
+        self._for_arrays = for_arrays
 
     def __call__(self, function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
-        """Compiles a function on its first call: no Python objects, no GIL, IEEE arithmetic, cached on disk."""
+        """Compiles a function on its first call: no Python objects, no GIL, IEEE arithmetic, cached on disk.
+
+        Unless the compiler is one ``for_arrays``, kernels neither make nor return arrays, and do not count references to those that they are given:
+        numba would count one for each name that an array gets, hundreds in a frame.
+        """
         before = _numba_settings["CACHE_DIR"]
         # The setting is global to the process and read when the function is decorated: ours must not move other people's caches.
         _numba_settings["CACHE_DIR"] = self._cache_folder
         try:
-            compiled: Callable[_Parameters, _Result] = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+            options: Any = {"nogil": True, "cache": True, "error_model": "numpy", "_nrt": self._for_arrays}
+            compiled: Callable[_Parameters, _Result] = numba.njit(**options)(function)
         finally:
             _numba_settings["CACHE_DIR"] = before
         return compiled
@@ -73,3 +79,6 @@ ENGINE = Path(__file__).parent
 
 kernel = KernelCompiler(ENGINE)
 """The decorator of the engine's own kernels."""
+
+array_kernel = KernelCompiler(ENGINE, for_arrays=True)
+"""The decorator of the few that make arrays, or return them."""

@@ -1,29 +1,12 @@
-"""One stream's step: motion → association → evidence → verdict, frame by frame, in one compiled call for a whole message."""
-
-import math
-from typing import Any
+"""One frame of a stream: motion → association → evidence → verdict."""
 
 import numpy as np
 
-from tertium_server.engine import admission, arrays, association, evidence, lifecycle, motion, readout, verdict
-from tertium_server.engine.columns import (
-    COASTED_OUT,
-    DETECTIONS_OUT,
-    DETECTIONS_READ,
-    EVENTS_OUT,
-    FRAMES_DONE,
-    FRAMES_TAKEN,
-    MISMATCH,
-    MOST_EDGES,
-    NEEDED,
-    NOT_BEGUN,
-    RESETS,
-)
+from tertium_server.engine import association, decide, evidence, lifecycle, motion, readout, verdict
+from tertium_server.engine.columns import FRAMES_TAKEN, MOST_EDGES, RESETS
 from tertium_server.engine.kernel import kernel
-from tertium_server.engine.layout import DUPLICATE_MEMORY, EventReason, FrameStatus, Reset, Verdict
+from tertium_server.engine.layout import DUPLICATE_MEMORY, EventReason, Reset, Verdict
 
-_TAKEN = int(FrameStatus.TAKEN)
-_MISMATCH = int(FrameStatus.MISMATCH)
 _NO = int(Verdict.NO)
 _RESET = int(EventReason.RESET)
 _EVICTED = int(EventReason.EVICTED)
@@ -40,80 +23,6 @@ _CLASS_ROW, _MATCHED_TRACK, _MATCHED_DETECTION = (
 
 
 @kernel
-def run(stream_table, workspace_table, columns, answered):
-    """Runs frames that Python hands over; otherwise as :func:`run_frames`."""
-    return run_frames(stream_table, workspace_table, arrays.borrow(columns), answered)
-
-
-@kernel
-def run_frames(stream_table, workspace_table, frames, answered):
-    """Runs frames until all are done or the buffers are too small for the next one.
-
-    Returns True when all frames are done. Otherwise ``progress[NEEDED]`` holds how many tracks and detections the next frame may come to, and the
-    call is made again with more room. Frames up to index ``answered`` are computed but not counted.
-    """
-    streams, trackers, judges, class_lookup, tracks, tally, closed = arrays.stream_arrays(stream_table)
-    outputs = arrays.outputs_of(workspace_table)
-    scratch = arrays.scratch_of(workspace_table)
-    progress = arrays.progress_of(workspace_table)
-    stream = streams[0]
-    tracker = trackers[0]
-    one_class = judges.shape[0] == 1
-    if progress[FRAMES_DONE] == NOT_BEGUN:
-        progress[:] = 0
-        progress[MISMATCH] = admission.find_mismatch(frames, tracker.client_tracks != 0)
-        if progress[MISMATCH]:
-            _refuse_all(outputs.reports, frames.indices.shape[0])
-            progress[FRAMES_DONE] = frames.indices.shape[0]
-            return True
-    while progress[FRAMES_DONE] < frames.indices.shape[0]:
-        place = progress[FRAMES_DONE]
-        first = progress[DETECTIONS_READ]
-        count = np.int64(frames.counts[place])
-        index = frames.indices[place]
-        time = admission.capture_time(frames.times, place, index, tracker)
-        report: Any = outputs.reports[place]
-        report.culprit = -1
-        report.reset = 0
-        status = admission.check_clock(stream, index, time)
-        if status == _TAKEN:
-            status, culprit = admission.check_detections(frames, first, count, tracker, class_lookup, one_class)
-            report.culprit = culprit
-        if status == _TAKEN:
-            needed = stream.tracks + count
-            if not _fits(needed, min(needed, tracker.max_tracks), tracks, outputs, scratch, progress):
-                progress[NEEDED] = needed
-                return False
-            report.reset = _advance(
-                streams, trackers, judges, class_lookup, tracks, frames, first, count, index, time, index > answered,
-                outputs, scratch, progress, tally, closed,
-            )  # fmt: skip
-        report.status = status
-        progress[FRAMES_DONE] = place + 1
-        progress[DETECTIONS_READ] = first + count
-    return True
-
-
-@kernel
-def _refuse_all(reports, count):
-    for place in range(count):
-        reports[place].status = _MISMATCH
-        reports[place].culprit = -1
-        reports[place].reset = 0
-
-
-@kernel
-def _fits(needed, needed_tracks, tracks, outputs, scratch, progress):
-    """Whether a frame that may come to ``needed`` tracks and detections can be run within the buffers."""
-    return (
-        needed_tracks <= tracks.shape[0]
-        and needed <= scratch.floats.shape[1]
-        and progress[EVENTS_OUT] + 3 * needed <= outputs.events.shape[0]
-        and progress[COASTED_OUT] + needed <= outputs.coasted_track_ids.shape[0]
-    )
-
-
-@kernel
 def end_all(streams, judges, tracks, reason, counting, events, progress, closed):
     """Ends every track of the stream."""
     stream = streams[0]
@@ -126,7 +35,7 @@ def end_all(streams, judges, tracks, reason, counting, events, progress, closed)
 
 
 @kernel
-def _advance(
+def advance(
     streams, trackers, judges, class_lookup, tracks, frames, first, count, index, time, counting,
     outputs, scratch, progress, tally, closed,
 ):  # fmt: skip
@@ -161,9 +70,9 @@ def _advance(
         outputs.events, progress, scratch, closed,
     )  # fmt: skip
     _judge_tracks(stream, tracker, judges, tracks, index, time, outputs.events, progress)
-    _decide(tracker, judges, tracks, count, index, counting, outputs, scratch, progress, tally)
+    decide.write_decisions(tracker, judges, tracks, count, index, counting, outputs, scratch, progress, tally)
     _close(stream, judges, tracks, index, counting, outputs.events, progress, closed)
-    _coast(stream, tracker, tracks, outputs, progress)
+    decide.write_coasted(stream, tracker, tracks, outputs, progress)
     progress[FRAMES_TAKEN] += 1
     progress[RESETS] += reset != 0
     return reset
@@ -259,7 +168,7 @@ def _see(track, judge, measurement, score, time, seconds):
     track.score = score
     track.last_seen = time
     track.hits += 1
-    track.log_hits = math.log(np.float64(min(track.hits, readout.MOST_HITS)))
+    track.log_hits = readout.log_hits(track.hits)
     track.misses_in_a_row = 0
     track.unseen_in_a_row = 0
 
@@ -337,51 +246,6 @@ def _judge_tracks(stream, tracker, judges, tracks, index, time, events, progress
 
 
 @kernel
-def _decide(tracker, judges, tracks, count, index, counting, outputs, scratch, progress, tally):
-    """Writes the decisions on the frame's detections, in the caller's order."""
-    overlaps = scratch.floats[_OVERLAP]
-    slots, rows = scratch.integers[_MATCHED_TRACK], scratch.integers[_CLASS_ROW]
-    track_ids, values, verdicts = outputs.track_ids, outputs.values, outputs.verdicts
-    boxes, features = outputs.boxes, outputs.features
-    base = progress[DETECTIONS_OUT]
-    for detection in range(count):
-        track = tracks[slots[detection]]
-        judge = judges[track.class_row]
-        out = base + detection
-        probability = np.float32(readout.sigmoid(readout.box_log_odds(track, judge, overlaps[detection])))
-        box_verdict = verdict.judge_plainly(probability, judge.box_no, judge.box_yes)
-        track_ids[out] = track.id
-        values[0, out] = probability
-        verdicts[0, out] = box_verdict
-        if counting:
-            tally[rows[detection], box_verdict] += 1
-        if tracker.want_tracks:
-            log_odds = readout.track_log_odds(track, judge)
-            half_width = readout.interval_half_width(track, judge)
-            values[1, out] = track.probability
-            values[2, out] = readout.sigmoid(log_odds - half_width)
-            values[3, out] = readout.sigmoid(log_odds + half_width)
-            verdicts[1, out] = track.verdict
-        if tracker.want_boxes:
-            _write_box(track, boxes, out)
-        if tracker.want_features:
-            readout.write_features(track, overlaps[detection], features, out)
-    outputs.frame_indices[progress[FRAMES_TAKEN]] = index
-    outputs.counts[progress[FRAMES_TAKEN]] = count
-    progress[DETECTIONS_OUT] = base + count
-
-
-@kernel
-def _write_box(track, boxes, out):
-    # A size that shrank is predicted to shrink on, while nothing is seen, and would turn the box inside out.
-    half_width, half_height = 0.5 * max(track.position[2], 1.0), 0.5 * max(track.position[3], 1.0)
-    boxes[out, 0] = track.position[0] - half_width
-    boxes[out, 1] = track.position[1] - half_height
-    boxes[out, 2] = track.position[0] + half_width
-    boxes[out, 3] = track.position[1] + half_height
-
-
-@kernel
 def _close(stream, judges, tracks, index, counting, events, progress, closed):
     """Removes tracks that are over; the others keep their order."""
     kept = 0
@@ -394,23 +258,3 @@ def _close(stream, judges, tracks, index, counting, events, progress, closed):
             tracks[kept] = tracks[slot]
         kept += 1
     stream.tracks = kept
-
-
-@kernel
-def _coast(stream, tracker, tracks, outputs, progress):
-    """Writes the tracks that are alive without a detection in this frame."""
-    coasted = 0
-    if tracker.want_coasted:
-        base = progress[COASTED_OUT]
-        for slot in range(stream.tracks):
-            track = tracks[slot]
-            if track.unseen_in_a_row == 0:
-                continue
-            out = base + coasted
-            outputs.coasted_track_ids[out] = track.id
-            outputs.coasted_values[out] = track.probability
-            outputs.coasted_verdicts[out] = track.verdict
-            _write_box(track, outputs.coasted_boxes, out)
-            coasted += 1
-        progress[COASTED_OUT] = base + coasted
-    outputs.coasted_counts[progress[FRAMES_TAKEN]] = coasted

@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 
-from tertium_server.engine import step
+from tertium_server.engine import message, step
 from tertium_server.engine.addresses import address_table
 from tertium_server.engine.arrays import StreamArrays
 from tertium_server.engine.columns import NEEDED, DecisionColumns, FrameColumns, Int64s, Records, Workspace
@@ -77,7 +77,7 @@ class StreamEngine:
         count = frames.indices.shape[0]
         workspace.begin(count, frames.boxes.shape[0])
         columns = tuple(frames)  # numba takes plain tuples apart in half the time that named ones need
-        while not step.run(self.table, workspace.table, columns, self.answered):
+        while not message.run(self.table, workspace.table, columns, self.answered):
             self.make_room(workspace)
         return workspace.end()
 

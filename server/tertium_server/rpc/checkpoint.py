@@ -27,7 +27,9 @@ _PREFIX = struct.Struct("<4sBB4s")
 _BODY = struct.Struct("<16sQQ16s")
 _SIGNATURE_SIZE = hashlib.sha256().digest_size
 _SIGNED_FROM = _PREFIX.size + _SIGNATURE_SIZE
-_WORTH_COMPRESSING = 512  # bytes; under this the saving is not worth the call
+_WORTH_COMPRESSING = (
+    1 << 16
+)  # bytes; to compress takes ten times as long as to sign, and few streams hold more than 200 tracks
 
 
 @dataclass(frozen=True, slots=True)

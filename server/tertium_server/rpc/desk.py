@@ -73,5 +73,5 @@ class Desk:
     def _furnish(self, inbox: int, outbox: int) -> None:
         self._inbox: NDArray[np.uint8] = np.zeros((inbox + 7) // 8, np.int64).view(np.uint8)  # where numbers may lie
         self._outbox: NDArray[np.uint8] = np.zeros(outbox, np.uint8)
-        self._outbox_bytes = memoryview(self._outbox)
+        self._outbox_bytes = self._outbox.data
         self._table = address_table((self._spans, self._inbox, self._outbox))

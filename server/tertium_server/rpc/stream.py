@@ -87,7 +87,7 @@ class Stream:
             else begin_recording(terms.recorder, self.stream_id, self.epoch, opening.settings)
         )
         self._class_names = tuple(opening.settings.class_names[class_id] for class_id in opening.settings.class_ids)
-        self._answerer = Answerer(
+        self.answerer = Answerer(
             TrackIds(self.stream_id, self.epoch, caller=opening.settings.client_tracks),
             terms.policy_version,
             state.detections if state else 0,
@@ -96,6 +96,7 @@ class Stream:
             include_tracks=opening.settings.include_tracks,
             include_coasted=opening.settings.include_coasted,
         )
+        """Writes this stream's answers."""
 
     @property
     def _last_frame(self) -> int:
@@ -205,7 +206,7 @@ class Stream:
 
     def finish(self, answer: Answer, desk: Desk) -> None:
         """Ends all tracks and tells of it."""
-        answer.add(self._answerer, desk, self.engine.finish(desk.workspace))
+        answer.add(self.answerer, desk, self.engine.finish(desk.workspace))
 
     def say_goodbye(self, desk: Desk) -> bytes:
         """The last response of a stream whose caller has closed it.
@@ -239,7 +240,7 @@ class Stream:
         """Adds the state as it is now."""
         self._until_checkpoint = self._interval
         state = StreamState(
-            self.epoch, self._answerer.letterhead.detections, self._settings_digest, self.engine.snapshot()
+            self.epoch, self.answerer.letterhead.detections, self._settings_digest, self.engine.snapshot()
         )
         answer.add_checkpoint(self._terms.sealer.seal(self.stream_id, state), self.engine.last_frame)
 
@@ -247,7 +248,7 @@ class Stream:
         """The codec's answer, for streams that do nothing but answer; its code."""
         if self._silent or self._recounting or self._recording is not None:
             return DECLINED
-        return desk.answer(data, self.engine, self._answerer.letterhead)
+        return desk.answer(data, self.engine, self.answerer.letterhead)
 
     def _answer_the_long_way(self, data: bytes, desk: Desk) -> bytes:
         """The same for any message, and for streams that are resumed or recorded."""
@@ -257,7 +258,7 @@ class Stream:
     def _add_the_rest(self, data: bytes, answer: Answer, desk: Desk) -> None:
         """Adds what there is beside decisions on a message that was answered at once."""
         decisions = desk.workspace.end()
-        answer.add_events(self._answerer, decisions)
+        answer.add_events(self.answerer, decisions)
         if decisions.frames != decisions.sent or decisions.reset_count:
             frames = wire.read_frames(data)
             if frames is None:  # whatever the kernels read, it reads
@@ -276,7 +277,7 @@ class Stream:
             self._tell(notices.tell_too_many_frames(count, limit), answer, fresh_from)
             return
         decisions = self.engine.advance(frames, desk.workspace)
-        answer.add(self._answerer, desk, decisions)
+        answer.add(self.answerer, desk, decisions)
         self._tell_of(decisions, frames, answer, first_frame, first_detection, fresh_from)
 
     def _tell_of(
@@ -327,7 +328,7 @@ class Stream:
         self._recounting = self._recounting and not (reached and self._counted <= self._answered)
 
     def _take_silently(self, frames: FrameColumns, desk: Desk) -> None:
-        self._answerer.letterhead.detections += self.engine.advance(frames, desk.workspace).detections
+        self.answerer.letterhead.detections += self.engine.advance(frames, desk.workspace).detections
 
 
 def _check_resumed(opening: Opening, state: StreamState) -> None:

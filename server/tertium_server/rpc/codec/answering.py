@@ -6,7 +6,7 @@ import numpy as np
 from numba.np.numpy_support import carray
 from numpy.typing import NDArray
 
-from tertium_server.engine import arrays, step
+from tertium_server.engine import arrays, message
 from tertium_server.engine.addresses import at, rows, rows_and_columns
 from tertium_server.engine.columns import (
     DETECTIONS_OUT,
@@ -20,7 +20,7 @@ from tertium_server.engine.columns import (
     RESETS,
 )
 from tertium_server.rpc.codec import letterhead
-from tertium_server.rpc.codec.compiling import kernel
+from tertium_server.rpc.codec.compiling import array_kernel
 from tertium_server.rpc.codec.reading import MARGIN, detections_in, find_arrays, frames_in, read_columns
 from tertium_server.rpc.codec.writing import write_decisions
 
@@ -51,7 +51,7 @@ def response_size(code: int) -> int:
     return code >> _SIZE_SHIFT
 
 
-@kernel
+@array_kernel
 def answer(  # noqa: PLR0917 - a kernel is called by position
     stream_table: NDArray[np.int64],
     workspace_table: NDArray[np.int64],
@@ -84,7 +84,7 @@ def answer(  # noqa: PLR0917 - a kernel is called by position
         ):
             return NEEDS_INBOX
         progress[FRAMES_DONE] = NOT_BEGUN
-    if not step.run_frames(stream_table, workspace_table, read_columns(data, spans, inbox), answered):
+    if not message.run_frames(stream_table, workspace_table, read_columns(data, spans, inbox), answered):
         return NEEDS_TRACKS
     size = write_decisions(workspace_table, entries, outbox)
     if size > outbox.shape[0]:
@@ -94,7 +94,7 @@ def answer(  # noqa: PLR0917 - a kernel is called by position
     return size << _SIZE_SHIFT | frames << _FRAMES_SHIFT | _is_more(frames, progress, workspace_table)
 
 
-@kernel
+@array_kernel
 def _is_more(frames: int, progress: NDArray[np.int64], workspace_table: NDArray[np.int64]) -> int:
     """MORE or 0."""
     untold = progress[MISMATCH] != 0 or progress[FRAMES_TAKEN] != frames or progress[RESETS] > 0

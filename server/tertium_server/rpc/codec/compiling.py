@@ -5,3 +5,5 @@ from pathlib import Path
 from tertium_server.engine.kernel import ENGINE, KernelCompiler
 
 kernel = KernelCompiler(ENGINE, Path(__file__).parent)
+
+array_kernel = KernelCompiler(ENGINE, Path(__file__).parent, for_arrays=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -50,7 +50,7 @@ class Letterhead:
         self.entries[VERSION_SIZE] = len(self._version)
 
     @contextmanager
-    def ready(self, ids: NDArray[np.int64]) -> Iterator[None]:
+    def ready(self, ids: NDArray[np.int64]) -> Generator[None]:
         """Has ids written as they are, in the body of a ``with``."""
         self.entries[READY_IDS] = ids.ctypes.data
         try:

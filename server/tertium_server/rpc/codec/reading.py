@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tertium.v1 import decision_service_pb2, frames_pb2
 from tertium_server.engine.addresses import pointer
 from tertium_server.engine.columns import FrameColumns
-from tertium_server.rpc.codec.compiling import kernel
+from tertium_server.rpc.codec.compiling import array_kernel, kernel
 
 _Frames = frames_pb2.Frames
 INDICES = _Frames.FRAME_INDICES_FIELD_NUMBER
@@ -47,7 +47,7 @@ def _read_length(data: NDArray[np.uint8], place: int, end: int) -> tuple[int, in
     for number in range(_LONGEST_LENGTH):
         if place + number >= end:
             break
-        byte = np.int64(data[place + number])
+        byte = int(data[place + number])
         value |= (byte & (_CONTINUED - 1)) << (7 * number)
         if byte < _CONTINUED:
             if byte == 0 and number > 0:
@@ -76,7 +76,7 @@ def find_arrays(data: NDArray[np.uint8], spans: NDArray[np.int64]) -> bool:
         spans[number, 0] = place
         spans[number, 1] = length
         place += length
-    return spans[INDICES, 1] > 0 and spans[COUNTS, 1] > 0
+    return bool(spans[INDICES, 1] > 0 and spans[COUNTS, 1] > 0)
 
 
 @kernel
@@ -96,7 +96,7 @@ def _shape(spans: NDArray[np.int64], number: int) -> tuple[int]:
     return (spans[number, 1] // _ITEM_SIZES[number],)
 
 
-@kernel
+@array_kernel
 def read_columns(data: NDArray[np.uint8], spans: NDArray[np.int64], inbox: NDArray[np.uint8]) -> Any:  # noqa: ANN401 - typed by numba
     """The message's :class:`FrameColumns`, in the inbox. ``spans`` as :func:`find_arrays` left them; they point into the inbox from now on."""
     _copy(data, spans, inbox)
@@ -115,10 +115,10 @@ def read_columns(data: NDArray[np.uint8], spans: NDArray[np.int64], inbox: NDArr
 @kernel
 def frames_in(spans: NDArray[np.int64]) -> int:
     """Frames of the message."""
-    return spans[INDICES, 1] // _ITEM_SIZES[INDICES]
+    return int(spans[INDICES, 1] // _ITEM_SIZES[INDICES])
 
 
 @kernel
 def detections_in(spans: NDArray[np.int64]) -> int:
     """Detections of the message."""
-    return spans[BOXES, 1] // _ITEM_SIZES[BOXES]
+    return int(spans[BOXES, 1] // _ITEM_SIZES[BOXES])

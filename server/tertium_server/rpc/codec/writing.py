@@ -11,7 +11,7 @@ from tertium_server.engine import arrays
 from tertium_server.engine.addresses import pointer
 from tertium_server.engine.columns import COASTED_OUT, DETECTIONS_OUT, FRAMES_TAKEN, Outputs
 from tertium_server.rpc.codec import letterhead
-from tertium_server.rpc.codec.compiling import kernel
+from tertium_server.rpc.codec.compiling import array_kernel, kernel
 
 _Decisions = decisions_pb2.Decisions
 _FRAME_INDICES = _Decisions.FRAME_INDICES_FIELD_NUMBER
@@ -77,7 +77,7 @@ def _put_head(out: NDArray[np.uint8], place: int, number: int, length: int) -> i
     return _put_varint(out, _put_varint(out, place, number << 3 | _LENGTH_DELIMITED), length)
 
 
-@kernel
+@array_kernel
 def _put(out: NDArray[np.uint8], place: int, number: int, address: int, length: int) -> int:
     """Writes a field of ``length`` bytes from an address; returns the place behind it."""
     if length == 0:
@@ -131,13 +131,13 @@ def _body_size(progress: NDArray[np.int64], entries: NDArray[np.int64]) -> int:
     return size + _field_size(_COASTED_PROBABILITIES, _FLOAT * coasted) + _field_size(_COASTED_VERDICTS, coasted)
 
 
-@kernel
+@array_kernel
 def _put_detections(
     out: NDArray[np.uint8], place: int, outputs: Outputs, progress: NDArray[np.int64], entries: NDArray[np.int64]
 ) -> int:
     frames, detections, boxes, tracks, _ = _wanted(progress, entries)
-    values, row = np.int64(outputs.values.ctypes.data), _FLOAT * outputs.values.shape[1]
-    verdicts = np.int64(outputs.verdicts.ctypes.data)
+    values, row = int(outputs.values.ctypes.data), _FLOAT * outputs.values.shape[1]
+    verdicts = int(outputs.verdicts.ctypes.data)
     place = _put(out, place, _FRAME_INDICES, outputs.frame_indices.ctypes.data, 8 * frames)
     place = _put(out, place, _DETECTION_COUNTS, outputs.counts.ctypes.data, 4 * frames)
     if entries[_READY_IDS] != 0:
@@ -154,7 +154,7 @@ def _put_detections(
     return _put(out, place, _TRACK_VERDICTS, verdicts + outputs.verdicts.shape[1], tracks)
 
 
-@kernel
+@array_kernel
 def _put_coasted(
     out: NDArray[np.uint8], place: int, outputs: Outputs, progress: NDArray[np.int64], entries: NDArray[np.int64]
 ) -> int:
@@ -169,7 +169,7 @@ def _put_coasted(
     return _put(out, place, _COASTED_VERDICTS, outputs.coasted_verdicts.ctypes.data, coasted)
 
 
-@kernel
+@array_kernel
 def write_decisions(workspace_table: NDArray[np.int64], entries: NDArray[np.int64], out: NDArray[np.uint8]) -> int:
     """Writes the field ``decisions`` of a response, with all arrays that the letterhead's ``entries`` ask for, as protobuf would.
 

@@ -4,4 +4,4 @@ from pathlib import Path
 
 from tertium_server.engine.kernel import KernelCompiler
 
-kernel = KernelCompiler(Path(__file__).parent)
+kernel = KernelCompiler(Path(__file__).parent, for_arrays=True)
