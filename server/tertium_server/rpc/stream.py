@@ -343,7 +343,7 @@ def _check_resumed(opening: Opening, state: StreamState) -> None:
 
 
 def _make_engine(opening: Opening, terms: StreamTerms, state: StreamState | None) -> StreamEngine:
-    parameters = compile_parameters(terms.policy, opening.settings)
+    parameters = compile_parameters(terms.policy, opening.settings, opening.stream_id)
     if state is None:
         return StreamEngine(parameters, opening.settings)
     try:
