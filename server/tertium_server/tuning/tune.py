@@ -17,19 +17,16 @@ from tertium_server.policy import Policy, default_policy
 from .choosing import Choice, choose_thresholds
 from .curve import UndeterminedError
 from .figures import Matching, Scored, describe
-from .fit.crossvalidation import HeldOut, cross_validate, make_materials
-from .fit.folds import Folds, make_folds
-from .fit.logistic import log_loss
+from .fit.crossvalidation import HeldOut, combine, cross_validate, make_materials
+from .fit.folds import make_folds
 from .fit.model import Effort, fit_policy
 from .fit.observation import Observation, match_by_score, observe
+from .guarding import guard
 from .matching import Rule, match
 from .objectives import F1, Objective, write_objective
 from .readers import Labelled
 from .tracks import track_units
 from .units import Place, Units, merge
-
-GUARD_TOLERANCE = 1e-3
-"""Fusion may lose this much F1 to the raw score on held-out folds; a class that loses more is judged by its calibrated score alone."""
 
 Told = Callable[[str], None]
 
@@ -95,13 +92,14 @@ def tune(labelled: Sequence[Labelled], options: TuneOptions = TuneOptions(), tol
         options.seed,
     )
     told(f"cross-validation, 0 of {folds.count} folds")
-    held = cross_validate(
+    by_rung = cross_validate(
         labelled, matches, folds, start, options.effort, jobs=options.jobs,
         told=lambda done: told(f"cross-validation, {done} of {folds.count} folds"),
     )  # fmt: skip
-    guarded = guard(labelled, held, folds, options.matching)
+    guarded = guard(labelled, by_rung, folds, options.matching)
+    held = combine(labelled, by_rung, guarded.rungs)
     told("the policy of all sequences")
-    fitted = fit_policy(make_materials(labelled, matches, folds, None), start, options.effort, guarded=guarded)
+    fitted = fit_policy(make_materials(labelled, matches, folds, None), start, options.effort, rungs=guarded.rungs)
     workspace = Workspace()
     seen = [observe(one, found, fitted.policy, workspace) for one, found in zip(labelled, matches, strict=True)]
     told("thresholds")
@@ -123,7 +121,8 @@ def tune(labelled: Sequence[Labelled], options: TuneOptions = TuneOptions(), tol
         "frames": sum(one.sequence.length for one in labelled),
         **_figures(labelled, held, boxes, options.matching),
         "folds": {"count": folds.count, "unit": folds.unit, "seed": options.seed},
-        "fusion_does_not_help": sorted(guarded),
+        "fusion_does_not_help": guarded.without_fusion(),
+        "guard": guarded.as_json(),
         "thresholds": chosen,
         "warnings": [*doubts, *warnings, *(text for one in labelled for text in one.warnings)],
     }
@@ -132,43 +131,6 @@ def tune(labelled: Sequence[Labelled], options: TuneOptions = TuneOptions(), tol
     )
     summary = {"policy": {"name": policy.name, "version": policy.version}, **summary}
     return Tuning(policy, summary, options, tuple(labelled), tuple(held))
-
-
-def guard(labelled: Sequence[Labelled], held: Sequence[HeldOut], folds: Folds, matching: Matching) -> frozenset[str]:
-    """Classes for which fusion does worse on held-out folds than the score: F1 on each fold at its own best threshold, or log loss."""
-    raw = Scored.of(labelled, [one.sequence.scores for one in labelled], matching)
-    fused = Scored.of(labelled, [one.probabilities for one in held], matching)
-    calibrated = Scored.of(labelled, [one.calibrated for one in held], matching)
-    worse = set()
-    for class_id, name in labelled[0].sequence.class_names.items():
-        gains = _f1_by_fold(fused, folds, class_id) - _f1_by_fold(raw, folds, class_id)
-        losses = log_loss(*fused.judged(class_id)) - log_loss(*calibrated.judged(class_id))
-        if gains < -GUARD_TOLERANCE or losses > 0.0:
-            worse.add(name)
-    return frozenset(worse)
-
-
-def _f1_by_fold(scored: Scored, folds: Folds, class_id: int) -> float:
-    """Mean over folds of the best F1 of each, weighted by its objects: folds are not pooled, for their intercepts differ.
-
-    Blocks of one sequence are: none of them holds enough to be judged alone.
-    """
-    if folds.unit == "block":
-        return _f1_or_zero(scored.units().of_class(class_id))
-    total, weight = 0.0, 0
-    for fold in range(folds.count):
-        chosen = [index for index, held in enumerate(folds.of_sequence) if held.size and held[0] == fold]
-        if chosen:
-            units = scored.only(chosen).units().of_class(class_id)
-            objects = int(units.positives.sum())
-            total += objects * _f1_or_zero(units)
-            weight += objects
-    return total / weight if weight else 0.0
-
-
-def _f1_or_zero(units: Units) -> float:
-    curve = units.curve()
-    return 0.0 if curve.obstacle else curve.best().f1
 
 
 def _track_units(seen: Sequence[Observation], places: Sequence[Place], matching: Matching) -> Units:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,14 @@ from tertium_server.tuning.matching import Matches
 from tertium_server.tuning.readers import Labelled
 
 from .folds import Folds
-from .logistic import Floats, sigmoid
+from .logistic import Floats, log_odds, log_odds_of, sigmoid
 from .model import Effort, Material, fit_policy
-from .observation import observe
+from .observation import Observation, observe
+from .readouts import BOX_NAMES
+from .rungs import Rung
+
+_ASKED = (Rung.FITTED, Rung.START)
+"""Rungs that policies are fitted on."""
 
 _INNER_GROUPS = 4
 """Groups of inner cross-validation that sequences are dealt into; of fewer, each is cut into this many blocks."""
@@ -33,6 +38,9 @@ class HeldOut:
 
     calibrated: Floats
     """(N,) of the boxes, by the calibrated score alone."""
+
+    log_odds: Floats
+    """(N,) of the boxes, fused: what `probabilities` are the logistic function of."""
 
     track_probabilities: NDArray[np.float32]
     """(N,) of the tracks."""
@@ -64,29 +72,61 @@ def cross_validate(
     start: Policy,
     effort: Effort,
     *,
-    guarded: frozenset[str] = frozenset(),
     jobs: int = 1,
     told: Callable[[int], None] = lambda _: None,
-) -> list[HeldOut]:
-    """Fits a policy without each fold and asks it about the fold. ``told`` hears how many folds are done. The same whatever ``jobs``."""
-    results = [_nothing(len(one.sequence)) for one in labelled]
-    course = _Course(tuple(labelled), tuple(matches), folds, start, effort, guarded)
+) -> dict[Rung, list[HeldOut]]:
+    """Fits policies without each fold, on each rung, and asks them about the fold. ``told`` hears how many folds are done.
+
+    Where the score has a say in the log-odds no policy of its own is needed. The same whatever ``jobs``.
+    """
+    results = {rung: [_nothing(len(one.sequence)) for one in labelled] for rung in _ASKED}
+    course = _Course(tuple(labelled), tuple(matches), folds, start, effort)
     tasks = (delayed(_one_fold)(course, fold) for fold in range(folds.count))
-    done: Any = Parallel(n_jobs=jobs, return_as="generator")(tasks)
+    done: Any = Parallel(n_jobs=min(jobs, folds.count), return_as="generator")(tasks)
     for number, answers in enumerate(done):
-        for index, (chosen, answer) in answers.items():
-            for whole, part in zip(_columns(results[index]), _columns(answer), strict=True):
+        for (rung, index), (chosen, answer) in answers.items():
+            for whole, part in zip(_columns(results[rung][index]), _columns(answer), strict=True):
                 whole[chosen] = part
         told(number + 1)
-    return results
+    return {
+        Rung.FITTED: results[Rung.FITTED],
+        Rung.FITTED_HALF: [_with_score(one, 0.5) for one in results[Rung.FITTED]],
+        Rung.START: results[Rung.START],
+        Rung.START_HALF: [_with_score(one, 0.5) for one in results[Rung.START]],
+        Rung.SCORE: [_with_score(one, 1.0) for one in results[Rung.FITTED]],
+    }
+
+
+def _with_score(held: HeldOut, share: float) -> HeldOut:
+    """The same boxes judged by log-odds that come from their calibrated scores by this share: an engine tracks no differently for it."""
+    mixed = share * log_odds(held.calibrated) + (1.0 - share) * held.log_odds
+    return replace(held, probabilities=sigmoid(mixed).astype(np.float32), log_odds=mixed)
+
+
+def combine(
+    labelled: Sequence[Labelled], by_rung: Mapping[Rung, Sequence[HeldOut]], rungs: Mapping[str, Rung]
+) -> list[HeldOut]:
+    """What is said of each detection on the rung of its class."""
+    combined = []
+    for index, one in enumerate(labelled):
+        result = _nothing(len(one.sequence))
+        for number, (rung, held) in enumerate(by_rung.items()):
+            ids = [class_id for class_id, name in one.sequence.class_names.items() if rungs[name] is rung]
+            chosen = np.isin(one.sequence.class_ids, ids)
+            for whole, part in zip(_columns(result), _columns(held[index]), strict=True):
+                whole[chosen] = part[chosen]
+            result.track_ids[chosen] += number << 50  # those of different policies must not meet
+        combined.append(result)
+    return combined
 
 
 def _columns(held: HeldOut) -> tuple[NDArray[Any], ...]:
-    return held.probabilities, held.calibrated, held.track_probabilities, held.track_ids
+    return held.probabilities, held.calibrated, held.log_odds, held.track_probabilities, held.track_ids
 
 
 def _nothing(count: int) -> HeldOut:
-    return HeldOut(np.zeros(count, np.float32), np.zeros(count), np.zeros(count, np.float32), np.zeros(count, np.int64))
+    floats = np.zeros(count, np.float32)
+    return HeldOut(floats, np.zeros(count), np.zeros(count), floats.copy(), np.zeros(count, np.int64))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,25 +138,46 @@ class _Course:
     folds: Folds
     start: Policy
     effort: Effort
-    guarded: frozenset[str]
 
 
-def _one_fold(course: _Course, fold: int) -> dict[int, tuple[NDArray[np.bool_], HeldOut]]:
-    """For each sequence with detections in the fold: which they are, and what the policy fitted without them says."""
+_Answers = dict[tuple[Rung, int], tuple[NDArray[np.bool_], HeldOut]]
+
+
+def _one_fold(course: _Course, fold: int) -> _Answers:
+    """For each rung and sequence with detections in the fold: which they are, and what the policy fitted without them says."""
     folds = course.folds
     materials = make_materials(course.labelled, course.matches, folds, fold)
     learned = [one for one in materials if one.usable.any()]
-    policy = fit_policy(learned, course.start, course.effort, guarded=course.guarded).policy
+    names = course.labelled[0].sequence.class_names.values()
     workspace = Workspace()
-    answers = {}
-    for index, one in enumerate(course.labelled):
-        chosen = folds.held_out(index, fold)
-        if not chosen.any():
-            continue
-        seen = observe(one, course.matches[index], policy, workspace)
-        # Track numbers of different folds must not meet where blocks of one sequence are put together.
-        track_ids = seen.track_ids[chosen] + (fold << 40 if folds.unit == "block" else 0)
-        calibrated = sigmoid(seen.box_features[chosen, 1])
-        held = HeldOut(seen.probabilities[chosen], calibrated, seen.track_probabilities[chosen], track_ids)
-        answers[index] = (chosen, held)
+    answers: _Answers = {}
+    for rung in _ASKED:
+        # Only what is fitted is searched for.
+        effort = course.effort if rung is Rung.FITTED else Effort(0)
+        policy = fit_policy(learned, course.start, effort, rungs=dict.fromkeys(names, rung)).policy
+        for index, one in enumerate(course.labelled):
+            chosen = folds.held_out(index, fold)
+            if not chosen.any():
+                continue
+            seen = observe(one, course.matches[index], policy, workspace)
+            # Track numbers of different folds must not meet where blocks of one sequence are put together.
+            track_ids = seen.track_ids[chosen] + (fold << 40 if folds.unit == "block" else 0)
+            answers[rung, index] = (chosen, HeldOut(
+                seen.probabilities[chosen],
+                sigmoid(seen.box_features[chosen, 1]),
+                _box_log_odds(seen, policy)[chosen],
+                seen.track_probabilities[chosen],
+                track_ids,
+            ))  # fmt: skip
     return answers
+
+
+def _box_log_odds(seen: Observation, policy: Policy) -> Floats:
+    """(N,) what the box read-out of a policy makes of what the engine saw."""
+    sequence = seen.labelled.sequence
+    values = np.zeros(len(sequence))
+    for class_id, name in sequence.class_names.items():
+        chosen = sequence.class_ids == class_id
+        weights = policy.judgement(name).box.weights
+        values[chosen] = log_odds_of(seen.box_features[chosen], np.array([getattr(weights, key) for key in BOX_NAMES]))
+    return values
