@@ -89,6 +89,8 @@ class TrackEvent(_message.Message):
         REASON_RESET: _ClassVar[TrackEvent.Reason]
         REASON_EVICTED: _ClassVar[TrackEvent.Reason]
         REASON_REVIEW: _ClassVar[TrackEvent.Reason]
+        REASON_POLICY_CHANGED: _ClassVar[TrackEvent.Reason]
+        REASON_ZONE_CHANGED: _ClassVar[TrackEvent.Reason]
     REASON_UNSPECIFIED: TrackEvent.Reason
     REASON_THRESHOLD: TrackEvent.Reason
     REASON_LOST: TrackEvent.Reason
@@ -97,6 +99,8 @@ class TrackEvent(_message.Message):
     REASON_RESET: TrackEvent.Reason
     REASON_EVICTED: TrackEvent.Reason
     REASON_REVIEW: TrackEvent.Reason
+    REASON_POLICY_CHANGED: TrackEvent.Reason
+    REASON_ZONE_CHANGED: TrackEvent.Reason
     TYPE_FIELD_NUMBER: _ClassVar[int]
     TRACK_ID_FIELD_NUMBER: _ClassVar[int]
     CLASS_ID_FIELD_NUMBER: _ClassVar[int]
