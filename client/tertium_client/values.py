@@ -71,6 +71,10 @@ class EventReason(IntEnum):
     """The stream held more tracks than it may, and this was the least likely one."""
     REVIEW = 7
     """The track's case was decided."""
+    POLICY_CHANGED = 8
+    """Another policy, or another of its profiles, came into force: the track's evidence was judged anew by it."""
+    ZONE_CHANGED = 9
+    """The track crossed into a zone that is judged otherwise."""
 
 
 class NoticeCode(IntEnum):
