@@ -44,6 +44,8 @@ def unknown_classes(policy: Policy, known: Collection[str]) -> list[tuple[Place,
 def _class_places(policy: Policy) -> Iterator[Place]:
     for name in policy.classes:
         yield ("classes", name)
+    for name in policy.review.classes:
+        yield ("review", "classes", name)
     for layer in _LAYERS:
         for entry, override in getattr(policy, layer).items():
             for name in override.classes:

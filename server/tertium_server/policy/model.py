@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 from tertium_server.policy.check import check_together
 from tertium_server.policy.merging import merged
 from tertium_server.policy.overrides import Pattern, Profile, StreamOverride, Zone
+from tertium_server.policy.review import ReviewRules
 from tertium_server.policy.values import Judgement, Name, Tracker, Value
 
 _ORDERED = ("groups", "streams", "zones", "profiles")
@@ -24,7 +25,7 @@ _ORDERED = ("groups", "streams", "zones", "profiles")
 _NOT_CONTENT = {"number", "about"}
 """What is said of a policy, and not by it."""
 
-_ADDED = ("about", "known_classes", *_ORDERED)
+_ADDED = ("about", "known_classes", *_ORDERED, "review")
 """Sections that say nothing where they are empty; policies without them are written, and hashed, as before they were thought of."""
 
 
@@ -61,6 +62,8 @@ class Policy(Value):
     """Parts of the picture; of those that overlap, the first holds."""
     profiles: dict[Name, Profile] = Field(default={}, max_length=64)
     """By the clock; of those in force at a time, the first holds."""
+    review: ReviewRules = ReviewRules()
+    """Which tracks people are asked about."""
 
     @model_validator(mode="before")
     @classmethod
@@ -89,7 +92,7 @@ class Policy(Value):
         """The policy as plain data; sections that say nothing are left out."""
         tree = self.model_dump(mode="json")
         for name in _ADDED:
-            if not tree[name] or tree[name] == _EMPTY_ABOUT:
+            if not tree[name] or tree[name] == _UNSAID.get(name):
                 del tree[name]
         return tree
 
@@ -109,7 +112,8 @@ class Policy(Value):
     def class_names(self) -> tuple[str, ...]:
         """Classes that it names, in the file's order."""
         layers = (*self.groups.values(), *self.streams.values(), *self.zones.values(), *self.profiles.values())
-        names = (*self.classes, *(name for layer in layers for name in layer.classes), *self.known_classes)
+        named = (name for layer in layers for name in layer.classes)
+        names = (*self.classes, *named, *self.review.classes, *self.known_classes)
         return tuple(dict.fromkeys(names))
 
     def judgement(self, class_name: str) -> Judgement:
@@ -117,4 +121,4 @@ class Policy(Value):
         return self.classes.get(class_name, self.defaults)
 
 
-_EMPTY_ABOUT = About().model_dump(mode="json")
+_UNSAID = {"about": About().model_dump(mode="json"), "review": ReviewRules().model_dump(mode="json")}
