@@ -2,7 +2,7 @@
 
 PolicyError                 a policy can't be used
     UnknownVersionError     no stored policy has this version
-    StoreError              a store refuses, can't be read or can't be written
+    PolicyStoreError        a store refuses, can't be read or can't be written
 """
 
 from __future__ import annotations
@@ -48,5 +48,5 @@ class UnknownVersionError(PolicyError):
     """No stored policy has this version."""
 
 
-class StoreError(PolicyError):
+class PolicyStoreError(PolicyError):
     """A store refuses, can't be read or can't be written."""

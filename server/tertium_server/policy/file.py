@@ -123,7 +123,10 @@ def _flat(tree: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for key, value in tree.items():
         path = f"{before}{key}"
-        found += _flat(value, f"{path}.") if isinstance(value, Mapping) and value else [(path, value)]
+        if isinstance(value, Mapping):
+            found += _flat(value, f"{path}.")
+        elif value != []:  # an empty section says as little as one that is not there
+            found.append((path, value))
     return found
 
 
