@@ -54,6 +54,14 @@ def tune(  # noqa: PLR0913  # the options of the command line
             metavar="FILE", help="Write all figures as JSON. [bold]-[/bold]: standard output.", rich_help_panel=_RESULTS
         ),
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write a report for people: one HTML page that needs no network.",
+            rich_help_panel=_RESULTS,
+        ),
+    ] = None,
     name: Annotated[str, typer.Option(metavar="NAME", help="The policy's name.", rich_help_panel=_RESULTS)] = "tuned",
     objective: Annotated[
         str,
@@ -118,8 +126,17 @@ def tune(  # noqa: PLR0913  # the options of the command line
     if summary is not None:
         with written(summary) as file:
             file.write(json.dumps(tuned.summary, indent=2, allow_nan=False) + "\n")
+    if report is not None:
+        _write_report(report, tuned)
     if out != STDOUT:
         messages().print(f"wrote {out}, policy {tuned.policy.version}", soft_wrap=True)
+
+
+def _write_report(path: Path, tuned: Tuning) -> None:
+    from tertium_server.tuning.report import write_report  # noqa: PLC0415
+
+    with waiting("Writing the report"), written(path) as file:
+        write_report(file, tuned)
 
 
 def _show(tuned: Tuning) -> None:

@@ -1,0 +1,104 @@
+"""Counts at every threshold, by class, unit and view; with the points that were chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tertium_server.tuning.curve import Curve, Point
+from tertium_server.tuning.units import Units
+
+from .packing import Json, number, pack
+from .views import Views, Which, scope, scopes
+
+MOST_POINTS = 300_000
+"""Points of all curves of a page together. Curves that would have more are thinned, and say so."""
+
+LEAST_POINTS = 400
+"""Points that a curve is left, however many there are."""
+
+_KEPT_OF_A_STRETCH = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """Which curve."""
+
+    unit: str
+    which: Which
+    class_id: int | None
+
+
+def curves(views: Views) -> Json:
+    """``{unit: {view: {scope: curve}}}``."""
+    units = {unit for view in views.views.values() for unit in view.units()}
+    keys = [
+        _Key(unit, which, class_id)
+        for unit in ("box", "track")
+        if unit in units
+        for which in Which
+        for class_id in scopes(views)
+    ]
+    most = max(LEAST_POINTS, MOST_POINTS // max(len(keys), 1))
+    tree: Json = {}
+    for key in keys:
+        changes = views.views[key.which].units()[key.unit]
+        by_view = tree.setdefault(key.unit, {})
+        by_view.setdefault(key.which.value, {})[scope(key.class_id)] = _described(views, key, changes, most)
+    return tree
+
+
+def _described(views: Views, key: _Key, changes: Units, most: int) -> Json:
+    curve = (changes if key.class_id is None else changes.of_class(key.class_id)).curve()
+    described: Json = {"positives": curve.positives, "negatives": curve.negatives, "of": len(curve)}
+    chosen: list[Point] = []
+    if curve.obstacle:
+        described["undetermined"] = curve.obstacle
+    else:
+        chosen = [curve.best(), curve.recommended()]
+        described |= {"best": point(chosen[0]), "recommended": point(chosen[1])}
+        described["average_precision"] = number(curve.average_precision)
+    if key.which is Which.FUSED:
+        yes, no = (curve.at(threshold) for threshold in views.thresholds(key.class_id, key.unit))
+        chosen += [yes, no]
+        described |= {"yes": point(yes), "no": point(no)}
+    kept = thinned(curve, [one.threshold for one in chosen], most)
+    described |= {"thresholds": pack(curve.thresholds[kept]), "tp": pack(curve.tp[kept]), "fp": pack(curve.fp[kept])}
+    if not np.array_equal(curve.found, curve.tp):
+        described["found"] = pack(curve.found[kept])
+    return described
+
+
+def point(at: Point) -> Json:
+    """The counts at a threshold and the figures that follow from them."""
+    return {
+        "threshold": at.threshold,
+        "tp": at.tp,
+        "fp": at.fp,
+        "fn": at.fn,
+        "tn": at.tn,
+        "found": at.found,
+        "precision": number(at.precision),
+        "recall": number(at.recall),
+        "f1": number(at.f1),
+    }
+
+
+def thinned(curve: Curve, chosen: list[float], most: int) -> NDArray[np.int64]:
+    """Indices of the points to show, rising: all, where there are no more than ``most``.
+
+    Else of each of so many stretches the first, the last, the lowest and the highest F1, which is what a line of that many pixels shows
+    of it, and the points at the chosen thresholds.
+    """
+    size = len(curve)
+    if size <= most:
+        return np.arange(size)
+    f1 = curve.f1
+    edges = np.linspace(0, size, max(most // _KEPT_OF_A_STRETCH, 2)).astype(np.int64)
+    kept = {size - 1, *(min(int(np.searchsorted(curve.thresholds, one)), size - 1) for one in chosen)}
+    for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        stretch = f1[start:stop]
+        kept |= {start, stop - 1, start + int(stretch.argmin()), start + int(stretch.argmax())}
+    return np.array(sorted(kept), np.int64)
