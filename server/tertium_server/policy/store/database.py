@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Literal
 
-from sqlalchemy import Connection, RowMapping, func, insert, select
+from sqlalchemy import Connection, RowMapping, func, insert, select, text
 
 from tertium_server.policy.errors import PolicyStoreError
 from tertium_server.policy.file import dump_policy, parse_policy
@@ -30,6 +30,8 @@ class DatabaseStore:
     def put(self, policy: Policy, author: str, reason: str) -> tuple[Record, bool]:
         """Stores a policy under the next number; see PolicyStore."""
         with self._writing() as connection:
+            if not self._database.is_sqlite:  # there, only one writes at a time anyway
+                connection.execute(text("LOCK TABLE policies IN EXCLUSIVE MODE"))
             row = connection.execute(select(policies).where(policies.c.sha256 == policy.sha256)).mappings().first()
             if row is not None:
                 return self._record(row), True

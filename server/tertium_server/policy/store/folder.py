@@ -1,8 +1,8 @@
 """Policies as plain files in a folder, for people who keep them in git.
 
 Every ``*.yaml`` of the folder is a policy. Those that were stored by ``put`` are named NUMBER-HASH.yaml, and must not be changed; others are
-anybody's. ``active.json`` says which is in force, by version or file name, which was before, and which is in the shadow. Without it, a folder's only
-policy is in force.
+anybody's. ``active.json`` says which is in force, by version or file name, which was before, and which is in the shadow. Without it, the only
+file of another name is in force.
 """
 
 from __future__ import annotations
@@ -101,7 +101,8 @@ class FolderStore:
             )
 
     def _standing_alone(self) -> Standing:
-        paths = self._paths()
+        # What was put is not in force before somebody says so.
+        paths = [path for path in self._paths() if _STORED.fullmatch(path.name) is None]
         if len(paths) > 1:
             raise PolicyStoreError(
                 f"{self._folder} holds {len(paths)} policies and no {ACTIVE_FILE} that says which is in force; "
