@@ -84,7 +84,7 @@ def parse_bounds(text: str) -> tuple[float, float]:
     return numbers[0], numbers[1]
 
 
-def parse_grid(text: str, option: str) -> tuple[float, ...]:
+def parse_grid(text: str, option: str, least: float = 0.0) -> tuple[float, ...]:
     """Numbers "0.1,0.5,0.9", or "START:STOP:STEP" with both ends.
 
     Raises:
@@ -100,8 +100,8 @@ def parse_grid(text: str, option: str) -> tuple[float, ...]:
         values = tuple(round(start + place * step, 12) for place in range(count))
     else:
         values = tuple(sorted(set(_numbers(text.split(","), f"{option} {text}"))))
-    if not all(0.0 <= value <= 1.0 for value in values):
-        raise LimitError(f"{option} {text}: give numbers from 0 to 1")
+    if not all(least <= value <= 1.0 for value in values):
+        raise LimitError(f"{option} {text}: give numbers from {least:g} to 1")
     return values
 
 

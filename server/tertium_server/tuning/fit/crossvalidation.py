@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from tertium_server.engine import Workspace
 from tertium_server.policy import Policy
+from tertium_server.tuning.cache import ReplayCache, key_of
 from tertium_server.tuning.matching import Matches
 from tertium_server.tuning.readers import Labelled
+from tertium_server.tuning.spread import Spread
 
 from .folds import Folds
 from .logistic import Floats, log_odds, log_odds_of, sigmoid
@@ -72,17 +74,18 @@ def cross_validate(
     start: Policy,
     effort: Effort,
     *,
-    jobs: int = 1,
+    spread: Spread | None = None,
+    cache: ReplayCache | None = None,
     told: Callable[[int], None] = lambda _: None,
 ) -> dict[Rung, list[HeldOut]]:
     """Fits policies without each fold, on each rung, and asks them about the fold. ``told`` hears how many folds are done.
 
-    Where the score has a say in the log-odds no policy of its own is needed. The same whatever ``jobs``.
+    Where the score has a say in the log-odds no policy of its own is needed. The same wherever the work is done. With a cache, folds that were
+    done before are taken from it, and the others kept: what was interrupted goes on where it stood.
     """
     results = {rung: [_nothing(len(one.sequence)) for one in labelled] for rung in _ASKED}
     course = _Course(tuple(labelled), tuple(matches), folds, start, effort)
-    tasks = (delayed(_one_fold)(course, fold) for fold in range(folds.count))
-    done: Any = Parallel(n_jobs=min(jobs, folds.count), return_as="generator")(tasks)
+    done = (spread or Spread()).over(partial(_known_fold, course, cache), range(folds.count))
     for number, answers in enumerate(done):
         for (rung, index), (chosen, answer) in answers.items():
             for whole, part in zip(_columns(results[rung][index]), _columns(answer), strict=True):
@@ -141,6 +144,52 @@ class _Course:
 
 
 _Answers = dict[tuple[Rung, int], tuple[NDArray[np.bool_], HeldOut]]
+
+
+def _known_fold(course: _Course, cache: ReplayCache | None, fold: int) -> _Answers:
+    """A fold from the cache, or else worked out and kept there."""
+    if cache is None:
+        return _one_fold(course, fold)
+    settings = {
+        "fold": fold,
+        "folds": [place.tolist() for place in map(_changes, course.folds.of_sequence)],
+        "unit": course.folds.unit,
+        "start": course.start.sha256,
+        "sweeps": course.effort.sweeps,
+        "iou": course.matches[0].iou,
+    }
+    key = key_of("fold", course.labelled, settings)
+    kept = cache.get(key)
+    if kept is not None:
+        return _unpack(kept)
+    answers = _one_fold(course, fold)
+    cache.put(key, _pack(answers))
+    return answers
+
+
+def _changes(folds: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The folds of a sequence's detections in few numbers: places where they change, and what to."""
+    places = np.flatnonzero(np.diff(folds, prepend=-1))
+    return np.stack([places, folds[places]])
+
+
+def _pack(answers: _Answers) -> dict[str, NDArray[Any]]:
+    return {
+        f"{rung.value} {index} {name}": column
+        for (rung, index), (chosen, held) in answers.items()
+        for name, column in zip(_PACKED, (chosen, *_columns(held)), strict=True)
+    }
+
+
+def _unpack(arrays: Mapping[str, NDArray[Any]]) -> _Answers:
+    answers: _Answers = {}
+    for rung, index in sorted({tuple(name.split(" ")[:2]) for name in arrays}):
+        chosen, probabilities, calibrated, values, tracks, ids = (arrays[f"{rung} {index} {name}"] for name in _PACKED)
+        answers[Rung(rung), int(index)] = (chosen, HeldOut(probabilities, calibrated, values, tracks, ids))
+    return answers
+
+
+_PACKED = ("chosen", "probabilities", "calibrated", "log_odds", "track_probabilities", "track_ids")
 
 
 def _one_fold(course: _Course, fold: int) -> _Answers:
