@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tertium_server.tuning.curve import Curve, Point
-from tertium_server.tuning.units import Units
 
 from .packing import Json, number, pack
 from .views import Views, Which, scope, scopes
@@ -33,25 +32,32 @@ class _Key:
 
 def curves(views: Views) -> Json:
     """``{unit: {view: {scope: curve}}}``."""
-    units = {unit for view in views.views.values() for unit in view.units()}
-    keys = [
-        _Key(unit, which, class_id)
-        for unit in ("box", "track")
-        if unit in units
-        for which in Which
+    found = {
+        _Key(unit, which, class_id): (changes if class_id is None else changes.of_class(class_id)).curve()
+        for which, view in views.views.items()
+        for unit, changes in view.units().items()
         for class_id in scopes(views)
-    ]
-    most = max(LEAST_POINTS, MOST_POINTS // max(len(keys), 1))
+    }
+    most = share([len(curve) for curve in found.values()], MOST_POINTS)
     tree: Json = {}
-    for key in keys:
-        changes = views.views[key.which].units()[key.unit]
+    for key, curve in found.items():
         by_view = tree.setdefault(key.unit, {})
-        by_view.setdefault(key.which.value, {})[scope(key.class_id)] = _described(views, key, changes, most)
+        by_view.setdefault(key.which.value, {})[scope(key.class_id)] = _described(views, key, curve, most)
     return tree
 
 
-def _described(views: Views, key: _Key, changes: Units, most: int) -> Json:
-    curve = (changes if key.class_id is None else changes.of_class(key.class_id)).curve()
+def share(sizes: list[int], total: int) -> int:
+    """The most points a curve may have, so that all together have about as many as ``total``: short curves leave theirs to long ones."""
+    left = total
+    for place, size in enumerate(sorted(sizes)):
+        fair = left // (len(sizes) - place)
+        if size > fair:
+            return max(fair, LEAST_POINTS)
+        left -= size
+    return max(sizes, default=0)
+
+
+def _described(views: Views, key: _Key, curve: Curve, most: int) -> Json:
     described: Json = {"positives": curve.positives, "negatives": curve.negatives, "of": len(curve)}
     chosen: list[Point] = []
     if curve.obstacle:

@@ -23,10 +23,13 @@ RUNGS = {
 
 
 def phrases(tree: Json) -> Json:
-    """``{"sentence", "tone", "tracks", "not_helped", "judged_by"}``."""
+    """``{"sentence", "tone", "tracks", "not_helped", "judged_by", "by_fold"}``."""
     sentence, tone = _sentence(tree["headline"]["box"], "boxes")
+    if len(tree["summary"]["fusion_does_not_help"]) == len(tree["classes"]):
+        sentence, tone = _unfused(tree["headline"]["box"]), "poor"
     tracks = _sentence(tree["headline"]["track"], "tracks")[0] if "track" in tree["headline"] else None
     guard = tree["summary"].get("guard", {})
+    by_fold = [_by_fold(guard.get(name)) for name in tree["classes"]]
     judged_by = [
         RUNGS.get(guard[name]["rung"], guard[name]["rung"]) if name in guard else _NOTHING for name in tree["classes"]
     ]
@@ -36,6 +39,7 @@ def phrases(tree: Json) -> Json:
         "tracks": tracks,
         "not_helped": _not_helped(tree),
         "judged_by": judged_by,
+        "by_fold": by_fold,
     }
 
 
@@ -53,6 +57,24 @@ def _sentence(unit: Json, noun: str) -> tuple[str, str]:
     if interval is None or interval[0] <= 0.0:
         return f"Fusion gains on {noun}, but these data can't make it sure: {between}.", "unsure"
     return f"Fusion gains on {noun}: {between}.", "good"
+
+
+def _unfused(box: Json) -> str:
+    """Boxes of all classes are judged by their calibrated scores, which order them as raw scores do: what is lost, pooling the folds loses."""
+    raw, held = box["raw"].get("best_f1"), box["held_out"].get("best_f1")
+    said = "Fusion does not help boxes here, so the policy judges them by their calibrated scores"
+    if raw is None or held is None:
+        return f"{said}."
+    return (
+        f"{said}: best F1 {raw:.3f} by raw score, {held:.3f} held out with all folds under one threshold. "
+        "A calibrated score orders boxes as the raw score does; what differs is that each fold is calibrated by itself."
+    )
+
+
+def _by_fold(guard: Json) -> list[float | None]:
+    """The mean over folds of each one's own best F1: by raw score, and by what the class is judged by."""
+    held = {} if guard is None else guard["held_out"]
+    return [held[rung].get("f1_by_fold") if rung in held else None for rung in ("raw", guard and guard["rung"])]
 
 
 def _within(interval: list[float] | None) -> str:

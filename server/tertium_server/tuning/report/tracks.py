@@ -17,6 +17,9 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
+MOSTLY = 0.5
+"""Share of a track's boxes from which box and track count as contested."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tracks:
@@ -88,11 +91,10 @@ class Tracks:
         return np.abs(2.0 * self.probabilities - 1.0)
 
     def by_interest(self) -> Ints:
-        """Places: mistakes first, then disputes, then what is contested by half or more, each the least certain first (mistakes the surest)."""
+        """Places: mistakes, the longest first; then disputes and what is contested by half or more, then all others, the least certain first."""
         judged = self.labels != Label.DROPPED
-        rank = np.where(self.mistaken, 0, np.where(self.disputed & judged, 1, np.where(self.contested >= 0.5, 2, 3)))  # noqa: PLR2004
-        rank = np.where(judged, rank, 4)
-        within = np.where(self.mistaken, 1.0 - self.certainty, self.certainty)
+        rank = np.select([~judged, self.mistaken, self.disputed, self.contested >= MOSTLY], [4, 0, 1, 2], 3)
+        within = np.where(self.mistaken, -self.boxes, self.certainty)
         return np.lexsort((self.ids, self.sequences, within, rank)).astype(np.int64)
 
 

@@ -59,7 +59,7 @@ function unzoom(self, options) {
 function axis(side, isVertical) {
   const colours = { stroke: style("--muted"), grid: { stroke: style("--grid"), width: 1 }, ticks: { stroke: style("--grid"), width: 1, size: 4 } };
   return {
-    ...colours, label: side.label, labelSize: 20, labelFont: "12px system-ui, sans-serif", font: "11px system-ui, sans-serif",
+    ...colours, ...(side.label ? { label: side.label, labelSize: 20, labelFont: "12px system-ui, sans-serif" } : {}), font: "11px system-ui, sans-serif",
     size: isVertical ? side.size ?? 48 : 34, ...(side.values ? { values: side.values } : {}), ...(side.splits ? { splits: side.splits } : {}),
     ...(isVertical ? {} : { space: 60 }),
   };
@@ -156,40 +156,57 @@ function drawMarks(self, marks) {
   ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
   ctx.setLineDash([4 * devicePixelRatio, 3 * devicePixelRatio]);
   ctx.lineWidth = 1.5 * devicePixelRatio;
-  let taken = -Infinity;
-  for (const mark of [...marks].sort((a, b) => (a.x ?? 0) - (b.x ?? 0))) {
+  const named = [];
+  for (const mark of marks) {
     ctx.strokeStyle = ctx.fillStyle = style(mark.colour);
+    const position = mark.side === "y" ? self.valToPos(mark.y, "y", true) : self.valToPos(mark.x, "x", true);
+    const start = mark.side === "y" ? bbox.top : bbox.left, length = mark.side === "y" ? bbox.height : bbox.width;
+    if (position < start - 1 || position > start + length + 1) continue;
     ctx.beginPath();
     if (mark.side === "y") {
-      const y = self.valToPos(mark.y, "y", true);
-      ctx.moveTo(bbox.left, y);
-      ctx.lineTo(bbox.left + bbox.width, y);
-      ctx.stroke();
+      ctx.moveTo(bbox.left, position);
+      ctx.lineTo(bbox.left + bbox.width, position);
       ctx.textAlign = "right";
-      ctx.fillText(mark.label, bbox.left + bbox.width - 4 * devicePixelRatio, y - 3 * devicePixelRatio);
-      continue;
+      ctx.fillText(mark.label, bbox.left + bbox.width - 4 * devicePixelRatio, position - 3 * devicePixelRatio);
+    } else {
+      ctx.moveTo(position, bbox.top);
+      ctx.lineTo(position, bbox.top + bbox.height);
+      named.push({ mark, position, width: ctx.measureText(mark.label).width });
     }
-    const x = self.valToPos(mark.x, "x", true);
-    if (x < bbox.left - 1 || x > bbox.left + bbox.width + 1) continue;
-    ctx.moveTo(x, bbox.top);
-    ctx.lineTo(x, bbox.top + bbox.height);
     ctx.stroke();
-    const half = ctx.measureText(mark.label).width / 2;
-    const middle = Math.max(Math.min(Math.max(x, bbox.left + half), bbox.left + bbox.width - half), taken + half + 6 * devicePixelRatio);
-    ctx.textAlign = "center";
-    ctx.fillText(mark.label, middle, bbox.top - 5 * devicePixelRatio);
-    taken = middle + half;
   }
+  drawNames(self, named);
   ctx.restore();
 }
 
-/** The nearest point of any layer, by pixels; bars and cells by their column. */
+/** Names of vertical lines above them, moved aside so that none covers another or leaves the chart. */
+function drawNames(self, named) {
+  const { ctx, bbox } = self, gap = 6 * devicePixelRatio;
+  named.sort((a, b) => a.position - b.position);
+  let least = bbox.left;
+  for (const one of named) {
+    one.left = Math.max(one.position - one.width / 2, least);
+    least = one.left + one.width + gap;
+  }
+  let most = bbox.left + bbox.width;
+  for (const one of named.toReversed()) {
+    one.left = Math.min(one.left, most - one.width);
+    most = one.left - gap;
+  }
+  ctx.textAlign = "left";
+  for (const { mark, left } of named) {
+    ctx.fillStyle = style(mark.colour);
+    ctx.fillText(mark.label, left, bbox.top - 5 * devicePixelRatio);
+  }
+}
+
+/** The nearest point of any layer, by pixels; those of time, bars and cells by their column. */
 function nearest(self, layers) {
   const { left, top } = self.cursor;
   let best = null, least = 40 * 40;
   for (const layer of layers) {
     if (!layer.say) continue;
-    const column = layer.kind === "bars" || layer.kind === "cells";
+    const column = layer.byColumn || layer.kind === "bars" || layer.kind === "cells";
     const points = layer.hints ?? layer.xs.length;
     for (let k = 0; k < points; k++) {
       const x = self.valToPos(layer.xs[k], "x"), dx = x - left;

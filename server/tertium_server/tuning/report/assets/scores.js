@@ -53,7 +53,7 @@ function showReliability() {
     if (!sets.length) continue;
     chart(place(parent), {
       title: "Share that is true over what was said: " + sets.map(([view, bins]) => `${VIEW_NAMES[view]}, calibration error ${figure(bins.error)}`).join("; "),
-      x: { label: "what was said (mean of the bin)", range: [0, 1] }, y: { label: "share that is true", range: [0, 1] },
+      x: { label: "what was said (mean of the bin)", range: [-0.01, 1.01] }, y: { label: "share that is true", range: [-0.01, 1.01] },
       layers: [
         { kind: "line", label: "", colour: "--muted", width: 1, dash: [4, 4], xs: [0, 1], ys: [0, 1] },
         ...sets.flatMap(([view, bins]) => [

@@ -117,26 +117,26 @@ function showEvidence(body, row, evidence) {
   ];
   const shares = evidence.scores.every((value) => value >= 0 && value <= 1);
   chart(place(body), {
-    title: "Probability of track and box, and the score, over time, with the track's thresholds.", height: 240, x: x(""), y: { label: "", range: [0, 1.02] },
+    title: "Probability of track and box, and the score, over time, with the track's thresholds.", height: 220, x: x(""), y: { label: "", range: [0, 1.02], size: 62 },
     bands: [{ side: "y", from: pair.no, to: pair.yes, colour: "--maybe-band" }],
     marks: [{ side: "y", y: pair.yes, label: "yes", colour: "--yes" }, { side: "y", y: pair.no, label: "maybe", colour: "--no" }],
     layers: [
       ...(shares ? [{ kind: "points", label: "score", colour: "--raw", size: 2, xs: frames, ys: evidence.scores }] : []),
       { kind: "line", label: "box", colour: "--box", width: 1.2, xs: frames, ys: evidence.box },
-      { kind: "line", label: "track", colour: "--fused", width: 2.4, xs: frames, ys: evidence.track, say },
+      { kind: "line", label: "track", byColumn: true, colour: "--fused", width: 2.4, xs: frames, ys: evidence.track, say },
     ],
   });
   const levels = [...evidence.fast, ...evidence.slow].filter(isNumber);
   const least = Math.min(0, ...levels), most = Math.max(0, ...levels), room = 0.06 * (most - least || 1);
   chart(place(body), {
-    title: "Evidence levels in log-odds, fast and slow.", height: 190, x: x(""), y: { label: "log-odds", range: [least - room, most + room] },
+    title: "Evidence levels in log-odds, fast and slow.", height: 165, x: x(""), y: { label: "", size: 62, range: [least - room, most + room] },
     layers: [
-      { kind: "line", label: "fast level", colour: "--fast", width: 1.3, xs: frames, ys: evidence.fast, say },
-      { kind: "line", label: "slow level", colour: "--slow", width: 2.2, xs: frames, ys: evidence.slow },
+      { kind: "line", label: "fast level, log-odds", byColumn: true, colour: "--fast", width: 1.3, xs: frames, ys: evidence.fast, say },
+      { kind: "line", label: "slow level, log-odds", colour: "--slow", width: 2.2, xs: frames, ys: evidence.slow },
     ],
   });
   chart(place(body), {
-    title: "Verdicts on track and box, and what the boxes were, over time.", height: 150, x: x("frame"),
+    title: "Verdicts on track and box, and what the boxes were, over time.", height: 140, x: x("frame"),
     y: { label: "", range: [0, 3], size: 62, splits: () => [0.5, 1.5, 2.5], values: () => ["truth", "box", "track"] },
     layers: [
       { kind: "cells", label: "", colour: "--yes", row: 2, xs: frames, ys: frames.map(() => 2.5), colours: [...evidence.track_verdicts].map((letter) => LETTER_COLOURS[letter]), say },
