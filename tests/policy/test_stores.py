@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tertium_server.policy import Policy, PolicyError, PolicyStoreError, UnknownVersionError, dump_policy
+from tertium_server.policy.errors import PolicyStateError
 from tertium_server.policy.store import BUILT_IN, DatabaseStore, FolderStore, PolicyStore
 from tertium_server.policy.store.values import before, find
 from tertium_server.storage import open_store
@@ -70,7 +71,7 @@ def test_eight_at_a_time_get_eight_numbers(store: PolicyStore) -> None:
 def test_nothing_is_in_force_at_first(store: PolicyStore) -> None:
     standing = store.standing()
     assert (standing.active, standing.shadow, list(standing.activations)) == (None, None, [])
-    with pytest.raises(PolicyStoreError, match="nothing to roll back to"):
+    with pytest.raises(PolicyStateError, match="nothing to roll back to"):
         before(standing)
 
 

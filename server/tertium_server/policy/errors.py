@@ -2,6 +2,7 @@
 
 PolicyError                 a policy can't be used
     UnknownVersionError     no stored policy has this version
+    PolicyStateError        there is nothing to change, or to go back to
     PolicyStoreError        a store refuses, can't be read or can't be written
 """
 
@@ -46,6 +47,10 @@ class PolicyError(ValueError):
 
 class UnknownVersionError(PolicyError):
     """No stored policy has this version."""
+
+
+class PolicyStateError(PolicyError):
+    """There is nothing to change, or to go back to."""
 
 
 class PolicyStoreError(PolicyError):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from tertium_server.policy.errors import PolicyStoreError
+from tertium_server.policy.errors import PolicyStateError
 from tertium_server.policy.file import default_policy, load_policy
 from tertium_server.policy.model import Policy
 from tertium_server.policy.store import BUILT_IN, Activation, FolderStore, PolicyStore, Record, Standing
@@ -180,7 +180,7 @@ class PolicyKeeper:
 
     def _store(self) -> PolicyStore:
         if not isinstance(self._source, StoreSource):
-            raise PolicyStoreError(
+            raise PolicyStateError(
                 "the server judges by the file of --policy and stores nothing; change the file, or run the server without the option"
             )
         return self._source.store

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Literal, Protocol
 
 from tertium_server.policy.check import suggestion
-from tertium_server.policy.errors import PolicyStoreError, UnknownVersionError
+from tertium_server.policy.errors import PolicyStateError, UnknownVersionError
 from tertium_server.policy.model import About, Policy
 
 BUILT_IN = "built-in"
@@ -112,10 +112,10 @@ def before(standing: Standing) -> str:
     """The version that a rollback leads to: the one before that in force, rollbacks undone.
 
     Raises:
-        PolicyStoreError: Nothing was ever put into force.
+        PolicyStateError: Nothing was ever put into force.
     """
     if not standing.activations:
-        raise PolicyStoreError("there is nothing to roll back to: no version was ever put into force")
+        raise PolicyStateError("there is nothing to roll back to: no version was ever put into force")
     stack: list[str] = []
     for activation in standing.activations:
         if activation.kind == "rollback" and stack:
