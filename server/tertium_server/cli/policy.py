@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import policy_server
 from .failure import MISUSED, CommandError
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ HELP = (
 )
 
 application = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode="rich")
+
+application.command("list")(policy_server.list_policies)
+for _command in (policy_server.put, policy_server.activate, policy_server.rollback, policy_server.shadow):
+    application.command()(_command)
 
 _File = Annotated[Path, typer.Argument(metavar="FILE", help="A policy file.", show_default=False)]
 _MaybeFile = Annotated[
@@ -166,9 +171,7 @@ def read(which: str | None, server: str | None) -> Policy:
             return load_policy(which)
         if server is None:
             return default_policy()
-        from .policy_server import fetch  # noqa: PLC0415  # loads gRPC
-
-        return parse_policy(fetch(server, which or ""), f"{which or 'the policy in force'} on {server}")
+        return parse_policy(policy_server.fetch(server, which or ""), f"{which or 'the policy in force'} on {server}")
 
 
 class _told:  # noqa: N801  # used as a statement: with _told()
