@@ -21,7 +21,7 @@ _UNDECIDED = 0.5
 
 def book(connection: Connection, bookings: Sequence[Booking], now: int, targets: Sequence[str] = ()) -> list[str]:
     """Books decisions; returns the ids of the cases that were opened. What was booked before, by anybody, is left as it is."""
-    unique = {_identity(booking.decision): booking for booking in bookings}
+    unique = {id_of(booking.decision): booking for booking in bookings}
     coins = {name: _coin(name, booking) for name, booking in unique.items()}
     rows = [_decision_row(name, booking.decision, *coins[name]) for name, booking in unique.items()]
     fresh = set(_insert_new(connection, review.decisions, rows))
@@ -39,7 +39,8 @@ def book(connection: Connection, bookings: Sequence[Booking], now: int, targets:
     return opened
 
 
-def _identity(decision: Decision) -> str:
+def id_of(decision: Decision) -> str:
+    """The id of a decision, and of its case."""
     return case_id(decision.stream_id, decision.epoch, decision.track_id, decision.class_name, decision.first_frame)
 
 

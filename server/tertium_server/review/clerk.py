@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tertium_server.logs import Throttle, get_logger
+from tertium_server.review.booking import id_of
 from tertium_server.review.office import ReviewOffice
 from tertium_server.review.spool import Spool
 from tertium_server.review.values import Booking
@@ -26,6 +27,8 @@ _RETRY_SECONDS = 1.0
 _MOST_ERRANDS = 10_000
 
 Errand = Callable[[], None]
+Opened = Callable[[str], None]
+"""Told the id of a case that is in the store now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class Clerk:
         self._office = office
         self._spool = spool
         self._most_waiting = most_waiting
-        self._bookings: deque[Booking] = deque()
+        self._bookings: deque[tuple[Booking, Opened]] = deque()
         self._errands: deque[Errand] = deque(maxlen=_MOST_ERRANDS)
         self._chores: list[Errand] = []
         self._wake = threading.Event()
@@ -70,12 +73,12 @@ class Clerk:
         """Has something done about twice a second. Before ``start``."""
         self._chores.append(chore)
 
-    def submit(self, booking: Booking) -> None:
-        """Takes a booking; never waits for the store."""
+    def submit(self, booking: Booking, opened: Opened | None = None) -> None:
+        """Takes a booking; never waits for the store. ``opened`` is called by the clerk once its case is there, unless it had to go by the spool."""
         if len(self._bookings) >= self._most_waiting:
             self._keep([booking])
             return
-        self._bookings.append(booking)
+        self._bookings.append((booking, opened or _nobody))
         self._wake.set()
 
     def ask(self, errand: Errand) -> None:
@@ -108,7 +111,7 @@ class Clerk:
             self.work()
         self.work()
         while self._bookings:
-            self._keep(self._gather())
+            self._keep([booking for booking, _ in self._gather()])
 
     def work(self) -> None:
         """Does everything there is to do now. Called by the clerk's own thread, and by tests."""
@@ -131,15 +134,21 @@ class Clerk:
 
     def _book(self) -> None:
         while self._bookings:
-            batch = self._gather()
+            callers = self._gather()
+            batch = [booking for booking, _ in callers]
             try:
-                self._office.book(batch)
+                ids = set(self._office.book(batch))
             except StoreUnavailableError:
                 self._keep(batch)
                 raise
             except Exception as error:  # noqa: BLE001 - one booking the store can't take must not hold up the others
                 self._complain("bookings were refused by the store", error)
                 self._book_one_by_one(batch)
+                continue
+            for booking, opened in callers:
+                name = id_of(booking.decision)
+                if name in ids:
+                    opened(name)
 
     def _book_one_by_one(self, batch: list[Booking]) -> None:
         for booking in batch:
@@ -151,7 +160,7 @@ class Clerk:
                 self._lost += 1
                 self._log.error("a booking is lost", track=booking.decision.track_id, error=str(error))
 
-    def _gather(self) -> list[Booking]:
+    def _gather(self) -> list[tuple[Booking, Opened]]:
         return [self._bookings.popleft() for _ in range(min(_BATCH, len(self._bookings)))]
 
     def _empty_spool(self) -> None:
@@ -169,7 +178,7 @@ class Clerk:
     def _spool_overflow(self) -> None:
         """What waits in memory goes to the disk, where a crash can't reach it."""
         while self._bookings:
-            self._keep(self._gather())
+            self._keep([booking for booking, _ in self._gather()])
 
     def _keep(self, batch: list[Booking]) -> None:
         if not self._spool.put(batch):
@@ -180,3 +189,7 @@ class Clerk:
         held = self._complaints.admit(message)
         if held is not None:
             self._log.error(message, error=None if error is None else str(error), held_back=held)
+
+
+def _nobody(_case: str) -> None:
+    """Nobody wants to know."""

@@ -99,19 +99,18 @@ def track_in(entries: list[Entry], track_id: int, nominal_fps: float) -> Iterato
 
 def _frames(
     frames: FrameColumns,
-    decisions: Any,
+    decisions: Any,  # noqa: ANN401 - a twin
     places: NDArray[np.intp],
-    times: dict[int, int],  # noqa: ANN401 - a twin
+    times: dict[int, int],
 ) -> Iterator[FrameOfTrack]:
     """The detections of a response at ``places``, each with its frame and its box."""
     decided = np.frombuffer(decisions.frame_indices, _INT64)
     counts = np.frombuffer(decisions.detection_counts, _UINT32).astype(np.int64)
     probabilities = np.frombuffer(decisions.probabilities, _FLOAT32)
     ends = np.cumsum(counts)
-    # Where the detections of each frame begin in the request, in which refused frames have theirs, too.
-    sent_starts = dict(
-        zip(frames.indices.tolist(), (np.cumsum(frames.counts, dtype=np.int64) - frames.counts).tolist(), strict=True)
-    )
+    # Where the detections of each frame begin in the request, in which refused frames have theirs, too: of two of one index the second was refused.
+    starts = np.cumsum(frames.counts, dtype=np.int64) - frames.counts
+    sent_starts = dict(zip(frames.indices[::-1].tolist(), starts[::-1].tolist(), strict=True))
     for place in places.tolist():
         row = int(np.searchsorted(ends, place, side="right"))
         index = int(decided[row])
