@@ -149,7 +149,7 @@ def _with_intervals(
         if class_id is not None and len(names) == 1:
             draws[name] = draws[""]  # the only class is all of them
         else:
-            draws[name] = curve_draws(units if class_id is None else units.of_class(class_id), seed)
+            draws[name] = curve_draws(units if class_id is None else units.of_class(class_id), seed, recommended=False)
         part["intervals"] = {key: _ends(draws[name][of], places[0].count) for key, of in _DRAWN.items()}
         if folds is not None:
             part["best_f1_by_fold"] = f1_by_fold(scored, folds, class_id)

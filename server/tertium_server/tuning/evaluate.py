@@ -72,7 +72,7 @@ class Part:
             drawn |= {f"{name}.{key}": values for key, values in figure_draws(counts, seed).items()}
         maybe, cases = (np.asarray(resamples @ column) for column in _maybe_by_block(self.verdicts))
         drawn["maybe_share"] = quotients(maybe, cases)
-        of_curve = curve_draws(self.probabilities, seed)
+        of_curve = curve_draws(self.probabilities, seed, recommended=False)
         drawn |= {name: of_curve[name] for name in ("best_f1", "average_precision")}
         if self.losses is not None:
             drawn |= self.losses.draws(seed)
@@ -100,8 +100,13 @@ class Evaluation:
         seed = self.options.seed
         units: Json = {}
         for unit, by_class in self.parts.items():
-            described = {name: _with_intervals(part, part.draws(seed)) for name, part in by_class.items()}
-            units[str(unit)] = {"overall": described.pop(""), "classes": described}
+            overall = _with_intervals(by_class[""], seed)
+            classes = {
+                name: overall if part is by_class[""] else _with_intervals(part, seed)
+                for name, part in by_class.items()
+                if name
+            }
+            units[str(unit)] = {"overall": overall, "classes": classes}
         frames = sum(one.labelled.sequence.length for one in self.judged)
         seconds = sum(one.labelled.sequence.length / one.labelled.sequence.fps for one in self.judged)
         return {
@@ -152,8 +157,14 @@ def compare(first: Evaluation, second: Evaluation) -> Json:
     for unit, by_class in first.parts.items():
         if unit not in second.parts:
             continue
-        described = {name: _difference(part, second.parts[unit][name], seed) for name, part in by_class.items()}
-        units[str(unit)] = {"overall": described.pop(""), "classes": described}
+        theirs = second.parts[unit]
+        overall = _difference(by_class[""], theirs[""], seed)
+        classes = {
+            name: overall if part is by_class[""] else _difference(part, theirs[name], seed)
+            for name, part in by_class.items()
+            if name
+        }
+        units[str(unit)] = {"overall": overall, "classes": classes}
     return {"units": units}
 
 
@@ -218,8 +229,8 @@ def _of_losses(losses: Losses | None) -> Json:
     return {} if losses is None else losses.figures()
 
 
-def _with_intervals(part: Part, drawn: Mapping[str, Floats]) -> Json:
-    intervals = {name: ends(interval(values, LEVEL, part.blocks)) for name, values in drawn.items()}
+def _with_intervals(part: Part, seed: int) -> Json:
+    intervals = {name: ends(interval(values, LEVEL, part.blocks)) for name, values in part.draws(seed).items()}
     return {**part.figures(), "intervals": intervals}
 
 

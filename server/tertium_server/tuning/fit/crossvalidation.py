@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -85,8 +85,7 @@ def cross_validate(
     """
     results = {rung: [_nothing(len(one.sequence)) for one in labelled] for rung in _ASKED}
     course = _Course(tuple(labelled), tuple(matches), folds, start, effort)
-    done = (spread or Spread()).over(partial(_known_fold, course, cache), range(folds.count))
-    for number, answers in enumerate(done):
+    for number, answers in enumerate(_all_folds(course, spread or Spread(), cache)):
         for (rung, index), (chosen, answer) in answers.items():
             for whole, part in zip(_columns(results[rung][index]), _columns(answer), strict=True):
                 whole[chosen] = part
@@ -146,25 +145,38 @@ class _Course:
 _Answers = dict[tuple[Rung, int], tuple[NDArray[np.bool_], HeldOut]]
 
 
-def _known_fold(course: _Course, cache: ReplayCache | None, fold: int) -> _Answers:
-    """A fold from the cache, or else worked out and kept there."""
-    if cache is None:
-        return _one_fold(course, fold)
+def _all_folds(course: _Course, spread: Spread, cache: ReplayCache | None) -> Iterator[_Answers]:
+    """Folds in order: from the cache, or else worked out and kept there by whoever does."""
+    keys = [None if cache is None else _key(course, fold) for fold in range(course.folds.count)]
+    known = {
+        fold: _unpack(kept)
+        for fold, key in enumerate(keys)
+        if cache is not None and key is not None and (kept := cache.get(key)) is not None
+    }
+    tasks = [(fold, key) for fold, key in enumerate(keys) if fold not in known]
+    done = spread.over(partial(_kept_fold, course, cache), tasks)
+    for fold in range(course.folds.count):
+        yield known[fold] if fold in known else next(done)
+
+
+def _kept_fold(course: _Course, cache: ReplayCache | None, task: tuple[int, str | None]) -> _Answers:
+    fold, key = task
+    answers = _one_fold(course, fold)
+    if cache is not None and key is not None:
+        cache.put(key, _pack(answers))
+    return answers
+
+
+def _key(course: _Course, fold: int) -> str:
     settings = {
         "fold": fold,
-        "folds": [place.tolist() for place in map(_changes, course.folds.of_sequence)],
+        "folds": [_changes(one).tolist() for one in course.folds.of_sequence],
         "unit": course.folds.unit,
         "start": course.start.sha256,
         "sweeps": course.effort.sweeps,
         "iou": course.matches[0].iou,
     }
-    key = key_of("fold", course.labelled, settings)
-    kept = cache.get(key)
-    if kept is not None:
-        return _unpack(kept)
-    answers = _one_fold(course, fold)
-    cache.put(key, _pack(answers))
-    return answers
+    return key_of("fold", course.labelled, settings)
 
 
 def _changes(folds: NDArray[np.int64]) -> NDArray[np.int64]:
