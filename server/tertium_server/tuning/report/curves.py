@@ -66,8 +66,9 @@ def _described(views: Views, key: _Key, curve: Curve, most: int) -> Json:
         chosen = [curve.best(), curve.recommended()]
         described |= {"best": point(chosen[0]), "recommended": point(chosen[1])}
         described["average_precision"] = number(curve.average_precision)
-    if key.which is Which.FUSED:
-        yes, no = (curve.at(threshold) for threshold in views.thresholds(key.class_id, key.unit))
+    pair = views.chosen_thresholds(key.class_id, key.unit)
+    if key.which is Which.FUSED and pair is not None:
+        yes, no = (curve.at(threshold) for threshold in pair)
         chosen += [yes, no]
         described |= {"yes": point(yes), "no": point(no)}
     kept = thinned(curve, [one.threshold for one in chosen], most)

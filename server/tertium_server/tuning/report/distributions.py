@@ -86,10 +86,10 @@ def _ious(views: Views, class_id: int | None) -> Json:
     for verdict in (Verdict.YES, Verdict.MAYBE, Verdict.NO):
         parts = []
         for one in views.seen:
-            chosen = (one.matches.labels == Label.TRUE) & (one.decisions.verdicts == verdict)
+            chosen = (one.judged.matches.labels == Label.TRUE) & (one.decisions.verdicts == verdict)
             if class_id is not None:
                 chosen &= one.labelled.sequence.class_ids == class_id
-            parts.append(one.matches.ious[chosen])
+            parts.append(one.judged.matches.ious[chosen])
         counts[verdict.name] = np.histogram(np.clip(np.concatenate(parts), edges[0], 1.0), edges)[0].tolist()
     return {"edges": short(edges, 6), "counts": counts}
 

@@ -35,10 +35,11 @@ def document(views: Views) -> Json:
         ],
         "thresholds": {
             unit: {
-                scope(class_id): dict(zip(("yes", "no"), views.thresholds(class_id, unit), strict=True))
+                scope(class_id): dict(zip(("yes", "no"), pair, strict=True))
                 for class_id in scopes(views)
+                if (pair := views.chosen_thresholds(class_id, unit)) is not None
             }
-            for unit in ("box", "track")
+            for unit in ("box", "track", "frame")
         },
         "headline": headline(views),
         "curves": curves(views),

@@ -72,7 +72,7 @@ def _columns(tracks: Tracks, order: NDArray[np.int64]) -> Json:
 
 def _moments(one: Seen, track: int) -> NDArray[np.int64]:
     """Places of a track's boxes in order of frames: all, or of a long one some, changes of verdict always among them."""
-    places = np.flatnonzero(one.observation.track_ids == track)
+    places = np.flatnonzero(one.decisions.track_ids == track)
     places = places[np.argsort(one.labelled.sequence.frames[places], kind="stable")]
     if len(places) <= LONGEST:
         return places
@@ -85,16 +85,16 @@ def _moments(one: Seen, track: int) -> NDArray[np.int64]:
 def _evidence(one: Seen, places: NDArray[np.int64]) -> Json:
     sequence, decisions, seen = one.labelled.sequence, one.decisions, one.observation
     return {
-        "of": int((seen.track_ids == seen.track_ids[places[0]]).sum()),
+        "of": int((decisions.track_ids == decisions.track_ids[places[0]]).sum()),
         "frames": sequence.frame_indices()[sequence.frames[places] - sequence.first_frame].tolist(),
         "scores": short(sequence.scores[places], 3),
         "fast": short(seen.track_features[places, _FAST], 2),
         "slow": short(seen.track_features[places, _SLOW], 2),
-        "box": short(seen.probabilities[places], 4),
-        "track": short(seen.track_probabilities[places], 4),
+        "box": short(decisions.probabilities[places], 4),
+        "track": short(decisions.track_probabilities[places], 4),
         "box_verdicts": _letters(decisions.verdicts[places]),
         "track_verdicts": _letters(decisions.track_verdicts[places]),
-        "labels": "".join(_SIGNS[label] for label in one.matches.labels[places].tolist()),
+        "labels": "".join(_SIGNS[label] for label in one.judged.matches.labels[places].tolist()),
     }
 
 

@@ -29,7 +29,7 @@ def phrases(tree: Json) -> Json:
         sentence, tone = _unfused(tree["headline"]["box"]), "poor"
     tracks = _sentence(tree["headline"]["track"], "tracks")[0] if "track" in tree["headline"] else None
     guard = tree["summary"].get("guard", {})
-    by_fold = [_by_fold(guard.get(name)) for name in tree["classes"]]
+    by_fold = [_by_fold(tree["summary"], name) for name in tree["classes"]]
     judged_by = [
         RUNGS.get(guard[name]["rung"], guard[name]["rung"]) if name in guard else _NOTHING for name in tree["classes"]
     ]
@@ -71,10 +71,9 @@ def _unfused(box: Json) -> str:
     )
 
 
-def _by_fold(guard: Json) -> list[float | None]:
-    """The mean over folds of each one's own best F1: by raw score, and by what the class is judged by."""
-    held = {} if guard is None else guard["held_out"]
-    return [held[rung].get("f1_by_fold") if rung in held else None for rung in ("raw", guard and guard["rung"])]
+def _by_fold(summary: Json, name: str) -> list[float | None]:
+    """The mean over folds of each one's own best F1: by raw score, and held out."""
+    return [summary["held_out"][side]["classes"][name].get("best_f1_by_fold") for side in ("raw", "fused")]
 
 
 def _within(interval: list[float] | None) -> str:
@@ -121,6 +120,16 @@ def span(ends: list[float] | None, *, signed: bool = False) -> str:
     return f"{low} to {high}" if signed else f"{low}–{high}"
 
 
+def shares(ends: list[float] | None) -> str:
+    """An interval of a share."""
+    return _NOTHING if ends is None else f"{100.0 * ends[0]:.1f}\N{EN DASH}{percent(ends[1])}"
+
+
+def hourly(hours: float, cases: int) -> str:
+    """So many cases as a rate."""
+    return f"{cases / hours:,.0f} an hour;" if hours > 0.0 else ""
+
+
 def heat(value: int, row: list[int]) -> int:
     """How dark a cell of the matrix is, 0 to 9: by its share of its row."""
     total = sum(row)
@@ -133,6 +142,8 @@ FILTERS: dict[str, Any] = {
     "count": count,
     "difference": difference,
     "span": span,
+    "shares": shares,
+    "hourly": hourly,
     "heat": heat,
 }
 """For the template."""

@@ -146,7 +146,7 @@ def _of_sequence(place: int, one: Seen, thresholds: dict[int, tuple[float, float
         class_ids=tracks.class_ids,
         labels=tracks.labels,
         boxes=boxes,
-        right=np.bincount(members, one.matches.labels[chosen] == Label.TRUE, count).astype(np.int64),
+        right=np.bincount(members, one.judged.matches.labels[chosen] == Label.TRUE, count).astype(np.int64),
         first=first,
         last=last,
         missed=late - early + 1 - boxes,

@@ -17,12 +17,13 @@ from tertium_server.tuning.curve import UndeterminedError
 from tertium_server.tuning.decisions import Decisions
 from tertium_server.tuning.figures import Matching, Scored
 from tertium_server.tuning.fit.observation import Observation, match_by_score, observe
-from tertium_server.tuning.matching import Matches, Rule, match
+from tertium_server.tuning.judged import Judged, judge
+from tertium_server.tuning.matching import match
 from tertium_server.tuning.readers import Labelled
 from tertium_server.tuning.replay import replay
 from tertium_server.tuning.tracks import TrackLabels, label_tracks, track_units
 from tertium_server.tuning.tune import Tuning
-from tertium_server.tuning.units import Place, Units, merge
+from tertium_server.tuning.units import Place, Units, frame_units, merge
 
 Scores = NDArray[np.floating[Any]]
 
@@ -44,18 +45,29 @@ class Which(StrEnum):
 class Seen:
     """One sequence as the policy sees it."""
 
-    labelled: Labelled
-    decisions: Decisions
+    judged: Judged
+    """What the server says, and what became of it."""
+
     observation: Observation
-    matches: Matches
-    """By falling fused probability, all accepted."""
+    """What the engine weighed."""
 
     tracks: TrackLabels
+    """Its tracks, with the highest probability of each."""
 
     @property
     def name(self) -> str:
         """The sequence's."""
-        return self.labelled.name
+        return self.judged.name
+
+    @property
+    def labelled(self) -> Labelled:
+        """Detections and truth."""
+        return self.judged.labelled
+
+    @property
+    def decisions(self) -> Decisions:
+        """What the server says."""
+        return self.judged.decisions
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,12 +82,16 @@ class View:
     tracks: Units | None
     """The same for tracks; None where the truth does not say which box is whose."""
 
+    frames: Units
+    """The same for frames."""
+
     boxes_by_sequence: Units
     """Boxes again, each sequence a block."""
 
     def units(self) -> dict[str, Units]:
         """By the name of what is counted."""
-        return {"box": self.boxes} | ({} if self.tracks is None else {"track": self.tracks})
+        tracks = {} if self.tracks is None else {"track": self.tracks}
+        return {"box": self.boxes, **tracks, "frame": self.frames}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,11 +115,19 @@ class Views:
         return self.tuning.options.matching
 
     def thresholds(self, class_id: int | None, unit: str) -> tuple[float, float]:
-        """YES and NO of a class as the policy has them; of None those of all classes together."""
+        """YES and NO of a class's boxes or tracks as the policy has them; of None those of all classes."""
         policy = self.tuning.policy
         judgement = policy.defaults if class_id is None else policy.judgement(self.class_names[class_id])
-        thresholds = (judgement.box if unit == "box" else judgement.track).thresholds
-        return float(thresholds.yes), float(thresholds.no)
+        pair = (judgement.box if unit == "box" else judgement.track).thresholds
+        return float(pair.yes), float(pair.no)
+
+    def chosen_thresholds(self, class_id: int | None, unit: str) -> tuple[float, float] | None:
+        """The same for frames too, which no policy holds: as tuning tells them, or None."""
+        if unit != "frame":
+            return self.thresholds(class_id, unit)
+        chosen = self.tuning.summary["thresholds"]
+        told = chosen["overall"] if class_id is None else chosen["classes"][self.class_names[class_id]]
+        return (float(told[unit]["yes"]), float(told[unit]["no"])) if unit in told else None
 
 
 def scopes(views: Views) -> list[int | None]:
@@ -125,15 +149,15 @@ def look(tuning: Tuning) -> Views:
     """
     workspace, matching = Workspace(), tuning.options.matching
     seen = tuple(_see(one, tuning.policy, matching, workspace) for one in tuning.labelled)
-    tracks = [one.observation.track_ids for one in seen]
+    tracks = [one.decisions.track_ids for one in seen]
     held = tuning.held_out
     views = {
         Which.RAW: _view(Which.RAW, tuning, *_twice([one.sequence.scores for one in tuning.labelled]), tracks),
         Which.FUSED: _view(
             Which.FUSED,
             tuning,
-            [one.observation.probabilities for one in seen],
-            [one.observation.track_probabilities for one in seen],
+            [one.decisions.probabilities for one in seen],
+            [one.decisions.track_probabilities for one in seen],
             tracks,
         ),
         Which.HELD_OUT: _view(
@@ -154,13 +178,11 @@ def _twice(scores: list[Scores]) -> tuple[list[Scores], list[Scores]]:
 
 
 def _see(labelled: Labelled, policy: Policy, matching: Matching, workspace: Workspace) -> Seen:
+    judged = judge(labelled, replay(labelled.sequence, policy, workspace=workspace), policy, matching)
     observation = observe(labelled, match_by_score(labelled, matching.iou), policy, workspace)
-    decisions = replay(labelled.sequence, policy, workspace=workspace)
-    matches = match(labelled, observation.probabilities, matching.iou, matching.rule)
-    # Tracks are always judged by score-ordered matches: which of their boxes are right must not hang on a threshold.
-    by_score = matches if matching.rule is Rule.SCORE else match(labelled, observation.probabilities, matching.iou)
-    tracks = label_tracks(labelled, by_score, observation.track_ids, observation.track_probabilities)
-    return Seen(labelled, decisions, observation, matches, tracks)
+    decisions = judged.decisions
+    tracks = label_tracks(labelled, judged.by_score(), decisions.track_ids, decisions.track_probabilities)
+    return Seen(judged, observation, tracks)
 
 
 def _view(
@@ -171,14 +193,18 @@ def _view(
     track_ids: Sequence[NDArray[np.int64]],
 ) -> View:
     labelled, matching = tuning.labelled, tuning.options.matching
-    scored = Scored.of(labelled, boxes, matching)
-    places = Place.of_all(labelled)
+    scored, places = Scored.of(labelled, boxes, matching), Place.of_all(labelled)
+    # Tracks and frames are always judged by score-ordered matches: what is right in them must not hang on a threshold.
+    matches = [match(one, scores, matching.iou) for one, scores in zip(labelled, boxes, strict=True)]
     try:
-        by_track = merge(
-            track_units(one, match(one, scores, matching.iou), ids, values, place)
-            for one, scores, ids, values, place in zip(labelled, boxes, track_ids, tracks, places, strict=True)
-        )
+        by_track = merge(map(track_units, labelled, matches, track_ids, tracks, places))
     except UndeterminedError:  # the truth does not say which box is whose; the summary's warnings do
         by_track = None
-    by_sequence = Place.of_all(labelled, BlockUnit.SEQUENCE)
-    return View(which, scored, scored.units(places), by_track, scored.units(by_sequence))
+    return View(
+        which,
+        scored,
+        scored.units(places),
+        by_track,
+        merge(map(frame_units, labelled, matches, boxes, places)),
+        scored.units(Place.of_all(labelled, BlockUnit.SEQUENCE)),
+    )
