@@ -2,10 +2,13 @@
 
 import logging
 from collections.abc import Generator
+from pathlib import Path
 
 import hypothesis
 import pytest
 import structlog
+
+from tests.stores import KINDS, fresh_store, postgres_server
 
 # A test must not fail because the machine is busy, nor only now and then: no deadline, and the same examples in every
 # run.
@@ -22,3 +25,18 @@ def logging_as_it_was() -> Generator[None]:
     root.handlers[:] = handlers
     root.setLevel(level)
     structlog.configure(**structured)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
+    """The URL of a PostgreSQL server, started when the first test asks for it."""
+    with postgres_server(tmp_path_factory.mktemp("postgres")) as url:
+        yield url
+
+
+@pytest.fixture(params=KINDS)
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[str]:
+    """The URL of an empty store, of every kind in turn."""
+    server = request.getfixturevalue("postgres") if request.param == "postgresql" else ""
+    with fresh_store(request.param, tmp_path, server) as url:
+        yield url

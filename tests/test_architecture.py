@@ -1,4 +1,4 @@
-"""Imports go one way: cli, app → rpc, web → review, quality, tuning → policy → engine; and the client stays thin."""
+"""Imports go one way: cli, app → rpc, web → review, quality, tuning → policy → engine, storage; and the client stays thin."""
 
 import ast
 import subprocess
@@ -38,12 +38,13 @@ class Rule:
 
 def _server_rules() -> dict[str, Rule]:
     """The server's layers, lowest first: each may import all those below it, and of its own what is named here."""
-    domain = frozenset({"policy", "engine"}) | SHARED
+    domain = frozenset({"policy", "engine", "storage"}) | SHARED
     serving = domain | {"review", "quality", "tuning"}
     top = serving | {"rpc", "web"}
     return {
         "engine": Rule(others=frozenset({"numpy", "numba", "filterpy"})),
-        "policy": Rule(ours=frozenset({"engine"}) | SHARED),
+        "storage": Rule(ours=SHARED),
+        "policy": Rule(ours=frozenset({"engine", "storage"}) | SHARED),
         "review": Rule(ours=domain),
         "quality": Rule(ours=domain),
         # What cameras sent is written by servers and clients and read here: the layout of these files is nobody's own, and needs no protobuf.

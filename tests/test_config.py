@@ -55,6 +55,10 @@ def test_the_environment_may_name_the_file(monkeypatch: pytest.MonkeyPatch, tmp_
     assert load_settings().listen == "0.0.0.0:1"
 
 
+APART = {"checkpoint_key", "policy_dir", "store"}
+"""Options that exclude others, and secrets, which are compared by themselves."""
+
+
 def test_every_option_can_be_set_by_variable_and_by_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     values: dict[str, tuple[str, str, Any]] = {
         "listen": ("[::1]:5", '"[::1]:5"', "[::1]:5"),
@@ -63,6 +67,7 @@ def test_every_option_can_be_set_by_variable_and_by_file(monkeypatch: pytest.Mon
         "metrics_port": ("0", "0", 0),
         "data_dir": ("/d", '"/d"', Path("/d")),
         "policy": ("/p.yaml", '"/p.yaml"', Path("/p.yaml")),
+        "policy_poll_seconds": ("5", "5", 5.0),
         "groups": ("north, south", '["north", "south"]', ("north", "south")),
         "classes": ("person", '["person"]', ("person",)),
         "max_streams": ("5", "5", 5),
@@ -91,10 +96,23 @@ def test_every_option_can_be_set_by_variable_and_by_file(monkeypatch: pytest.Mon
         environment.setenv("TERTIUM_MAX_DETECTIONS_PER_FRAME", "5")
         for name, (text, _, _) in values.items():
             environment.setenv(f"TERTIUM_{name.upper()}", text)
-        assert load_settings().model_dump(exclude={"checkpoint_key"}) == expected
+        assert load_settings().model_dump(exclude=APART) == expected
     file = write(tmp_path, "".join(f"{name} = {text}\n" for name, (_, text, _) in values.items()))
-    assert load_settings(config=file).model_dump(exclude={"checkpoint_key"}) == expected
-    assert set(values) | {"checkpoint_key"} == set(Settings.model_fields)
+    assert load_settings(config=file).model_dump(exclude=APART) == expected
+    assert set(values) | APART == set(Settings.model_fields)
+
+
+def test_policies_come_from_a_file_or_a_folder_or_a_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as environment:
+        environment.setenv("TERTIUM_POLICY_DIR", "/policies")
+        environment.setenv("TERTIUM_STORE", "postgresql://tertium:secret@db/tertium")
+        settings = load_settings()
+        assert settings.policy_dir == Path("/policies")
+        assert settings.store is not None
+        assert settings.store.get_secret_value() == "postgresql://tertium:secret@db/tertium"
+        assert "secret" not in repr(settings)
+        with pytest.raises(ConfigurationError, match="policy and policy_dir are both given"):
+            load_settings({"policy": "/p.yaml"})
 
 
 def test_every_option_is_described_for_the_help() -> None:

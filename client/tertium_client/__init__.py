@@ -53,6 +53,7 @@ from tertium_client.errors import (
 from tertium_client.values import (
     Answer,
     CoastedTracks,
+    DecidedBy,
     EventReason,
     EventType,
     FrameDecisions,
@@ -72,6 +73,7 @@ __all__ = [
     "Client",
     "CoastedTracks",
     "ConnectionOptions",
+    "DecidedBy",
     "DeniedError",
     "DisconnectedError",
     "EventReason",

@@ -20,6 +20,7 @@ from tertium_client.errors import ProtocolError
 from tertium_client.values import (
     Answer,
     CoastedTracks,
+    DecidedBy,
     EventReason,
     EventType,
     FrameDecisions,
@@ -141,7 +142,7 @@ def _distribute(
     """Events by the frame that brought them about; None: the end of the stream did.
 
     That is the event's own frame, or, where that was answered before, the first after it. Tracks that a reset ended did so at their last frame
-    before it; what brought it about is the frame that reset the stream.
+    before it; what brought it about is the frame that reset the stream. What people decide comes with whatever frame is answered next.
     """
     resets = [notice.frame_index for notice in notices if notice.frame_index is not None and notice.code in _RESETS]
     out: dict[int | None, list[TrackEvent]] = defaultdict(list)
@@ -149,6 +150,8 @@ def _distribute(
         event = _event(message)
         if event.reason is EventReason.STREAM_ENDED:
             frame = None
+        elif event.type is EventType.REVIEWED:
+            frame = _at(frames, 0)
         elif event.reason is EventReason.RESET:
             frame = _at(resets, bisect_right(resets, event.frame_index))
         else:
@@ -185,6 +188,9 @@ def _event(message: decisions_pb2.TrackEvent) -> TrackEvent:
             score=why.score,
             policy_version=why.policy_version,
         ),
+        decided_by=_named(DecidedBy, message.decided_by) or DecidedBy.MACHINE,
+        case_id=message.case_id,
+        correction=message.correction,
     )
 
 

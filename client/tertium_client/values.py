@@ -35,6 +35,21 @@ class EventType(IntEnum):
     """The track's verdict changed."""
     ENDED = 3
     """The track is over."""
+    REVIEWED = 4
+    """The track's case was decided: see `decided_by`. It may come after the track's end, and more than once."""
+
+
+class DecidedBy(IntEnum):
+    """Who says what holds of a track."""
+
+    UNSPECIFIED = 0
+    """Not said: the machine."""
+    MACHINE = 1
+    """The machine, by its evidence."""
+    HUMAN = 2
+    """People, by their votes."""
+    DEADLINE = 3
+    """The policy's default, because no answer came in time, or nobody could tell."""
 
 
 class EventReason(IntEnum):
@@ -54,6 +69,12 @@ class EventReason(IntEnum):
     """The stream was reset: time ran backwards, or a gap was too long."""
     EVICTED = 6
     """The stream held more tracks than it may, and this was the least likely one."""
+    REVIEW = 7
+    """The track's case was decided."""
+    POLICY_CHANGED = 8
+    """Another policy, or another of its profiles, came into force: the track's evidence was judged anew by it."""
+    ZONE_CHANGED = 9
+    """The track crossed into a zone that is judged otherwise."""
 
 
 class NoticeCode(IntEnum):
@@ -174,6 +195,12 @@ class TrackEvent:
     """For a change to YES: the first frame to which the YES applies; None for other events."""
     why: Why
     """The numbers behind it."""
+    decided_by: DecidedBy = DecidedBy.MACHINE
+    """Who decided: for REVIEWED, people or a deadline."""
+    case_id: str = ""
+    """The case, for REVIEWED."""
+    correction: bool = False
+    """For REVIEWED: a final verdict was told before, and this one takes its place."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import os
@@ -21,17 +22,22 @@ from tertium.recording import Limits, Recorder
 from tertium_server.config import Settings, load_settings
 from tertium_server.errors import ConfigurationError, StartError
 from tertium_server.logs import configure_logs, get_logger
-from tertium_server.metrics import Metrics, PolicyLabels
-from tertium_server.policy import Policy, PolicyError, default_policy, load_policy
+from tertium_server.metrics import Metrics
+from tertium_server.policy import Policy, PolicyError
+from tertium_server.policy.keeper import FileSource, PolicyKeeper, PolicySource, StoreSource
+from tertium_server.policy.store import FolderStore, LateStore
 
 # rpc first of all that imports grpc: it decides how grpc polls (see rpc/__init__.py).
 from tertium_server.rpc.call_metrics import CODES
 from tertium_server.rpc.checkpoint import CheckpointSealer
 from tertium_server.rpc.checkpoint_key import make_or_read_key, read_key
 from tertium_server.rpc.opening import EpochClock, FrameLimits
+from tertium_server.rpc.policy_changes import labels_of
 from tertium_server.rpc.server import RpcServer
 from tertium_server.rpc.stream import StreamTerms
 from tertium_server.rpc.warm_up import warm_up
+from tertium_server.storage import open_store, sqlite_url
+from tertium_server.storage.opening import FILE
 from tertium_server.web.pages import make_pages
 from tertium_server.web.readiness import Readiness
 from tertium_server.web.server import WebServer
@@ -47,13 +53,16 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._policy = _load_policy(settings)
-        self._policy_version = self._policy.version
+        self._keeper = _make_keeper(settings)
         self.registry = CollectorRegistry()
-        self._metrics = _make_metrics(self.registry, settings, self._policy)
+        self._metrics = _make_metrics(self.registry, settings, self._keeper.in_force.policy)
         self._recorder = _make_recorder(settings, self._metrics)
-        self._rpc = RpcServer(settings, _make_terms(settings, self._policy, self._recorder), self._metrics)
+        self._rpc = RpcServer(
+            settings, _make_terms(settings, self._keeper, self._recorder), self._keeper, self._metrics
+        )
         self._web = WebServer(make_pages(self.registry, self.readiness), settings.metrics_host, settings.metrics_port)
+        self._watches: list[asyncio.Task[None]] = []
+        self._stop_watching = asyncio.Event()
         self._kernels = False
         self._draining = False
         self._stopped = False
@@ -86,12 +95,13 @@ class Service:
         await asyncio.to_thread(warm_up)
         self._kernels = True
         await self._rpc.serve()
+        self._watch_policies()
         _write_atomically(self._address_file, {"pid": os.getpid(), "listen": self.listen, "metrics": self.metrics})
         self._log.info(
             "serving",
             listen=self.listen,
             metrics=f"http://{self.metrics}/metrics",
-            policy=self._policy_version,
+            policy=self._keeper.in_force.policy.version,
             version=version("tertium"),
             grpcio=version("grpcio"),
             kernels_seconds=round(time.monotonic() - started, 3),
@@ -110,6 +120,7 @@ class Service:
         self.stop_taking_calls()
         self._log.info("draining", streams=len(self._rpc.calls), seconds=self._settings.drain_seconds)
         _remove(self._address_file)
+        await self._end_watches()
         drained = await self._rpc.stop(self._settings.drain_seconds)
         await asyncio.to_thread(self._web.stop)
         await self._stop_recording()
@@ -123,6 +134,25 @@ class Service:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.stop()
+
+    async def look_for_policies(self) -> None:
+        """Has policies read again, whatever their source. A policy that can't be used is logged, and the old one stays."""
+        with contextlib.suppress(PolicyError):  # logged and counted where it was found
+            await self._rpc.policy_changes.look()
+
+    def _watch_policies(self) -> None:
+        changes = self._rpc.policy_changes
+        if self._keeper.watched is not None:
+            self._watches.append(asyncio.create_task(changes.watch(self._stop_watching)))
+        if self._keeper.is_shared:
+            seconds = self._settings.policy_poll_seconds
+            self._watches.append(asyncio.create_task(changes.look_again_and_again(seconds)))
+
+    async def _end_watches(self) -> None:
+        self._stop_watching.set()
+        for watch in self._watches:
+            watch.cancel()
+        await asyncio.gather(*self._watches, return_exceptions=True)
 
     async def _stop_recording(self) -> None:
         recorder = self._recorder
@@ -169,8 +199,10 @@ async def _run(settings: Settings) -> int:
             os._exit(128 + number)
         stopping.set()
 
+    tasks: set[asyncio.Task[None]] = set()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
+    loop.add_signal_handler(signal.SIGHUP, lambda: tasks.add(loop.create_task(service.look_for_policies())))
     starting = asyncio.create_task(service.start())
     stop = asyncio.create_task(stopping.wait())
     await asyncio.wait((starting, stop), return_when=asyncio.FIRST_COMPLETED)
@@ -184,15 +216,35 @@ async def _run(settings: Settings) -> int:
     return EXIT_OK
 
 
-def _load_policy(settings: Settings) -> Policy:
-    if settings.policy is None:
-        return default_policy()
+def _make_keeper(settings: Settings) -> PolicyKeeper:
+    option, value, remedy = "--store", "the store", "mend it, or name another"
+    source: PolicySource
+    if settings.policy is not None:
+        option, value, remedy = "--policy", str(settings.policy), "mend the file, or leave the option out"
+        source = FileSource(settings.policy)
+    elif settings.policy_dir is not None:
+        option, value, remedy = "--policy-dir", str(settings.policy_dir), "mend the folder, or leave the option out"
+        source = StoreSource(FolderStore(_existing(settings.policy_dir)))
+    else:
+        source = StoreSource(_policy_store(settings))
     try:
-        return load_policy(settings.policy)
+        return PolicyKeeper(source)
     except PolicyError as error:
-        raise ConfigurationError(
-            "--policy", str(settings.policy), str(error), "mend the file, or leave the option out"
-        ) from error
+        raise ConfigurationError(option, value, str(error), remedy) from error
+
+
+def _existing(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise ConfigurationError("--policy-dir", str(folder), "there is no such folder", "make it, or name another")
+    return folder
+
+
+def _policy_store(settings: Settings) -> LateStore:
+    if settings.store is not None:
+        url = settings.store.get_secret_value()
+        return LateStore(lambda: open_store(url), lambda: True)
+    url = sqlite_url(settings.data_dir)
+    return LateStore(lambda: open_store(url), (settings.data_dir / FILE).exists)
 
 
 def _make_recorder(settings: Settings, metrics: Metrics) -> Recorder | None:
@@ -209,7 +261,7 @@ def _make_recorder(settings: Settings, metrics: Metrics) -> Recorder | None:
     return recorder
 
 
-def _make_terms(settings: Settings, policy: Policy, recorder: Recorder | None) -> StreamTerms:
+def _make_terms(settings: Settings, keeper: PolicyKeeper, recorder: Recorder | None) -> StreamTerms:
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -219,8 +271,7 @@ def _make_terms(settings: Settings, policy: Policy, recorder: Recorder | None) -
     if not os.access(settings.data_dir, os.W_OK | os.X_OK):
         raise StartError(f"--data-dir {settings.data_dir}: can't be written; name another folder")
     return StreamTerms(
-        policy=policy,
-        policy_version=policy.version,
+        policies=keeper,
         sealer=CheckpointSealer(_read_key(settings)),
         limits=FrameLimits(
             settings.max_detections_per_frame, settings.max_tracks_per_stream, settings.max_frames_per_message
@@ -244,7 +295,7 @@ def _make_metrics(registry: CollectorRegistry, settings: Settings, policy: Polic
         registry,
         version=version("tertium"),
         revision=os.environ.get(_REVISION_VARIABLE, "unknown"),
-        policy=PolicyLabels(policy.name, policy.version, policy.sha256, time.time()),
+        policy=labels_of(policy),
         groups=settings.groups,
         classes=(*policy.class_names(), *settings.classes),
         codes=CODES,

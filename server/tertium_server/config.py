@@ -87,7 +87,21 @@ class Settings(BaseSettings):
         default_factory=_default_data_dir,
         description="Folder for what the server keeps: the checkpoint key, and server.json with its addresses while it runs.",
     )
-    policy: Path | None = Field(default=None, description="Policy file to judge by; without it, the built-in policy.")
+    policy: Path | None = Field(
+        default=None,
+        description="Policy file to judge by, read again whenever it changes. Without it, policies are stored.",
+    )
+    policy_dir: Path | None = Field(
+        default=None,
+        description="Folder of policy files, watched, in place of the store: for policies that are kept in git.",
+    )
+    policy_poll_seconds: Seconds = Field(
+        default=5.0, description="How often the store is asked whether another server has changed the policy."
+    )
+    store: SecretStr | None = Field(
+        default=None,
+        description="URL of the database for what has to last, postgresql://USER@HOST/DATABASE; without it, a SQLite file in the data folder.",
+    )
     groups: Names = Field(
         default=("default",),
         max_length=256,
@@ -199,6 +213,8 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"record_file_bytes ({self.record_file_bytes}) is more than record_total_bytes ({self.record_total_bytes})"
             )
+        if self.policy is not None and self.policy_dir is not None:
+            raise ValueError("policy and policy_dir are both given; which one judges?")
         if self.checkpoint_key is not None and self.checkpoint_key_file is not None:
             raise ValueError("checkpoint_key and checkpoint_key_file are both given; which one signs?")
         return self

@@ -11,6 +11,9 @@ TertiumError
         NotReadyError               the kernels are not compiled yet; worth another try soon
         DrainingError               the server is about to stop; worth another try elsewhere
         OpenTimeoutError            the caller opened a call and then said nothing
+        NotFoundError               what a request names is not there
+        PreconditionError           the server is not set up, or not in a state, for what a request asks
+        UnavailableError            something that the server itself needs is away; worth another try later
 
 The policy and the engine have errors of their own (PolicyError, SnapshotError); they are turned into these at the edge.
 """
@@ -105,3 +108,15 @@ class DrainingError(RequestError):
 
 class OpenTimeoutError(RequestError):
     """The caller opened a call and then said nothing."""
+
+
+class NotFoundError(RequestError):
+    """What a request names is not there."""
+
+
+class PreconditionError(RequestError):
+    """The server is not set up, or not in a state, for what a request asks."""
+
+
+class UnavailableError(RequestError):
+    """Something that the server itself needs is away."""

@@ -48,7 +48,11 @@ class Rejection(IntEnum):
     """The frame or its message is over a limit."""
 
 
-_CLOSINGS = tuple(reason for reason in EventReason if reason is not EventReason.THRESHOLD)
+SHADOW_VERDICTS = max(Verdict) + 1
+"""Places for a verdict in ``StreamCounts.shadowed``."""
+
+_NO_CLOSINGS = {"THRESHOLD", "POLICY_CHANGED", "ZONE_CHANGED"}
+_CLOSINGS = tuple(reason for reason in EventReason if reason.name not in _NO_CLOSINGS)
 _VERDICTS = tuple(Verdict)
 
 
@@ -70,6 +74,9 @@ class StreamCounts:
 
     closed: Sequence[int] = (0,) * (max(EventReason) + 1)
     """Tracks ended, by number of EventReason."""
+
+    shadowed: Mapping[str, Sequence[int]] = field(default_factory=dict[str, Sequence[int]])
+    """Detections that a policy in the shadow has judged, too, by name of class, then by SHADOW_VERDICTS · verdict + the shadow's verdict."""
 
 
 class CountedStream(Protocol):
@@ -118,17 +125,19 @@ class _Totals:
     rejected: dict[str, list[int]]
     decided: dict[str, list[int]]
     closed: list[int]
+    shadowed: dict[str, list[int]]
     streams: dict[str, int]
     tracks: dict[str, int]
 
     @classmethod
     def zero(cls, groups: Iterable[str], classes: Iterable[str]) -> _Totals:
-        groups = tuple(groups)
+        groups, classes = tuple(groups), tuple(classes)
         return cls(
             frames=dict.fromkeys(groups, 0),
             rejected={group: [0] * len(Rejection) for group in groups},
             decided={name: [0] * (max(Verdict) + 1) for name in classes},
             closed=[0] * (max(EventReason) + 1),
+            shadowed={name: [0] * SHADOW_VERDICTS**2 for name in classes},
             streams=dict.fromkeys(groups, 0),
             tracks=dict.fromkeys(groups, 0),
         )
@@ -141,6 +150,8 @@ class _Totals:
         for name, verdicts in counts.decided.items():
             _add_each(self.decided.get(name, self.decided[OTHER]), verdicts)
         _add_each(self.closed, counts.closed)
+        for name, pairs in counts.shadowed.items():
+            _add_each(self.shadowed.get(name, self.shadowed[OTHER]), pairs)
 
     def add_active(self, group: str, counts: StreamCounts) -> None:
         """Adds a stream that is still open."""
@@ -155,6 +166,7 @@ class _Totals:
             {group: list(counts) for group, counts in self.rejected.items()},
             {name: list(counts) for name, counts in self.decided.items()},
             list(self.closed),
+            {name: list(counts) for name, counts in self.shadowed.items()},
             dict(self.streams),
             dict(self.tracks),
         )
@@ -199,6 +211,7 @@ class StreamMetrics(Collector):
         yield from self._gauges(totals)
         yield from self._frames(totals)
         yield from self._decisions(totals)
+        yield self._shadowed(totals)
 
     @staticmethod
     def _gauges(totals: _Totals) -> Iterator[Metric]:
@@ -247,6 +260,20 @@ class StreamMetrics(Collector):
         yield detections
         yield decisions
         yield closed
+
+    @staticmethod
+    def _shadowed(totals: _Totals) -> Metric:
+        family = CounterMetricFamily(
+            "tertium_shadow_decisions",
+            "Verdicts on boxes, as sent and as the policy in the shadow would have given them.",
+            labels=["class", "active", "shadow"],
+        )
+        for name, pairs in totals.shadowed.items():
+            for active in _VERDICTS:
+                for shadow in _VERDICTS:
+                    count = pairs[SHADOW_VERDICTS * active + shadow]
+                    family.add_metric([name, active.name.lower(), shadow.name.lower()], count)
+        return family
 
 
 @dataclass(slots=True)
@@ -327,13 +354,39 @@ class PolicyLabels:
 class _ServerInfo(Collector):
     """What does not change while the server runs, and the latency of messages."""
 
-    def __init__(self, version: str, revision: str, policy: PolicyLabels, fusion: LatencyHistogram) -> None:
+    def __init__(self, version: str, revision: str, fusion: LatencyHistogram) -> None:
         self._build = {"version": version, "revision": revision}
-        self._policy = policy
         self._fusion = fusion
 
     def collect(self) -> Iterator[Metric]:
         yield InfoMetricFamily("tertium_build", "The server that runs.", value=self._build)
+        fusion = HistogramMetricFamily(
+            "tertium_fusion_latency_seconds",
+            "Seconds from a message of frames, received, to its answer, ready to be sent.",
+        )
+        self._fusion.add_to(fusion, [])
+        yield fusion
+
+
+class PolicyMetrics(Collector):
+    """The policy in force, and how often it was to be changed. Written by the event loop's thread only."""
+
+    def __init__(self, policy: PolicyLabels) -> None:
+        self._policy = policy
+        self._applied = 0
+        self._refused = 0
+
+    def apply(self, policy: PolicyLabels) -> None:
+        """Another policy, or another in its shadow, came into force."""
+        self._policy = policy
+        self._applied += 1
+
+    def refuse(self) -> None:
+        """A policy could not be used, and the old one stayed."""
+        self._refused += 1
+
+    def collect(self) -> Iterator[Metric]:
+        """The families."""
         policy = {"policy": self._policy.policy, "version": self._policy.version, "sha": self._policy.sha}
         yield InfoMetricFamily("tertium_policy", "The policy in force.", value=policy)
         yield GaugeMetricFamily(
@@ -341,12 +394,14 @@ class _ServerInfo(Collector):
             "When the policy in force was loaded, Unix time.",
             value=self._policy.loaded,
         )
-        fusion = HistogramMetricFamily(
-            "tertium_fusion_latency_seconds",
-            "Seconds from a message of frames, received, to its answer, ready to be sent.",
+        reloads = CounterMetricFamily(
+            "tertium_policy_reloads",
+            "Policies, in force or in the shadow, that were changed while the server ran; refused: the old one stayed.",
+            labels=["result"],
         )
-        self._fusion.add_to(fusion, [])
-        yield fusion
+        reloads.add_metric(["applied"], self._applied)
+        reloads.add_metric(["refused"], self._refused)
+        yield reloads
 
 
 class _RecordingMetrics(Collector):
@@ -386,7 +441,13 @@ class Metrics:
         self.streams = StreamMetrics(groups, classes)
         self.calls = CallMetrics(codes)
         self.fusion_latency = LatencyHistogram(FUSION_BOUNDS)
-        for collector in (_ServerInfo(version, revision, policy, self.fusion_latency), self.streams, self.calls):
+        self.policy = PolicyMetrics(policy)
+        for collector in (
+            _ServerInfo(version, revision, self.fusion_latency),
+            self.policy,
+            self.streams,
+            self.calls,
+        ):
             registry.register(collector)
         ProcessCollector(registry=registry)
 

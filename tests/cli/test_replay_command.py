@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tertium_server.cli.application import run
-from tertium_server.cli.replay import Format
+from tertium_server.cli.recording_options import Format
 from tertium_server.policy import default_policy
 from tertium_server.tuning.readers import FORMATS, read_detections
 from tertium_server.tuning.replay import replay

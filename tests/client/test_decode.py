@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from tertium.v1 import decision_service_pb2, decisions_pb2
-from tertium_client import EventReason, EventType, NoticeCode, ProtocolError, TrackEvent, Verdict, Why, values
+from tertium_client import (
+    DecidedBy,
+    EventReason,
+    EventType,
+    NoticeCode,
+    ProtocolError,
+    TrackEvent,
+    Verdict,
+    Why,
+    values,
+)
 from tertium_client._decode import answers
 from tertium_client._encode import EncodedFrame
 from tertium_client._settings import StreamSettings
@@ -203,6 +213,31 @@ def test_all_fields_of_an_event_arrive() -> None:
     )
 
 
+def test_what_people_decided_of_a_track_comes_with_whatever_frame_is_answered_next() -> None:
+    # Its own frame is of long ago, or of another epoch, where frames had larger indices.
+    for frame in (3, 10_000):
+        event = Event(
+            type=Event.TYPE_REVIEWED,
+            reason=Event.REASON_REVIEW,
+            frame_index=frame,
+            from_verdict=decisions_pb2.VERDICT_MAYBE,
+            to_verdict=decisions_pb2.VERDICT_NO,
+            decided_by=decisions_pb2.DECIDED_BY_HUMAN,
+            case_id="c" * 32,
+            correction=True,
+        )
+        first, second = answers(response(decisions=decisions([1, 1], first=8), events=[event]), [8, 9], PLAIN)
+        assert second.events == ()
+        assert first.events[0].type is EventType.REVIEWED
+        assert first.events[0].decided_by is DecidedBy.HUMAN
+        assert (first.events[0].case_id, first.events[0].correction) == ("c" * 32, True)
+
+
+def test_an_event_that_does_not_say_who_decided_was_the_machine() -> None:
+    (answer,) = answers(response(decisions=decisions([1]), events=[Event(frame_index=0)]), [0], PLAIN)
+    assert answer.events[0].decided_by is DecidedBy.MACHINE
+
+
 def test_a_name_that_a_newer_server_may_know_does_not_stop_a_stream() -> None:
     message = response(notices=[Notice(code=100)], events=[Event(type=50, reason=51)])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # on purpose
     (answer,) = answers(message, [], PLAIN)
@@ -215,6 +250,7 @@ def test_the_names_are_those_of_the_contract() -> None:
         (Verdict, decisions_pb2.Verdict, "VERDICT_"),
         (EventType, Event.Type, "TYPE_"),
         (EventReason, Event.Reason, "REASON_"),
+        (DecidedBy, decisions_pb2.DecidedBy, "DECIDED_BY_"),
         (NoticeCode, Notice.Code, "CODE_"),
     ):
         assert {prefix + member.name: member.value for member in kind} == dict(wire.items())

@@ -141,12 +141,14 @@ def sections(content: dict[str, Any], *before: str) -> list[tuple[str, ...]]:
 
 
 OPTIONAL = {
+    ("known_classes",), ("groups",), ("streams",), ("zones",), ("profiles",),
+    ("about",), ("about", "author"), ("about", "reason"), ("about", "created"),
     ("number",), ("provenance",), ("classes",), ("defaults", "evidence", "noise"), ("tracker", "association", "class_aware"),
     ("defaults", "scores", "offset"), ("defaults", "scores", "gain"), ("defaults", "scores", "clip"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("path", sections(plain_policy().model_dump(mode="json")), ids=".".join)
+@pytest.mark.parametrize("path", sections(plain_data()), ids=".".join)
 def test_what_is_missing_is_named_unless_it_has_a_default(path: tuple[str, ...]) -> None:
     content = data()
     section = content
@@ -157,7 +159,7 @@ def test_what_is_missing_is_named_unless_it_has_a_default(path: tuple[str, ...])
     if path in OPTIONAL:
         assert isinstance(parse_policy(content_text, "here"), Policy)
         return
-    with pytest.raises(PolicyError, match=rf"here: {'.'.join(path)}: "):
+    with pytest.raises(PolicyError, match=rf"here: line 1: {'.'.join(path)}: "):
         parse_policy(content_text, "here")
 
 
@@ -237,7 +239,7 @@ class TestVersions:
     def test_whole_numbers_and_fractions_are_the_same_numbers(self) -> None:
         assert parse_policy(text(data(defaults__evidence__noise=1)), "here").version == plain_policy().version
 
-    @pytest.mark.parametrize("path", sections(plain_policy().model_dump(mode="json")), ids=".".join)
+    @pytest.mark.parametrize("path", sections(plain_data()), ids=".".join)
     def test_any_other_value_is_another_version(self, path: tuple[str, ...]) -> None:
         content = data()
         section = content
@@ -248,8 +250,10 @@ class TestVersions:
             case bool():
                 section[path[-1]] = not value
             case int() | float():
-                section[path[-1]] = value + 1 if path == ("number",) else value * 0.999 + 1e-6
-            case str() if path != ("format",):
+                if path == ("number",):
+                    return  # whoever counts versions counts contents
+                section[path[-1]] = value * 0.999 + 1e-6
+            case str() if path != ("format",) and path[0] != "about":
                 section[path[-1]] = f"{value}!"
             case dict() if path == ("provenance",):
                 section[path[-1]] = {"data": "mine"}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tertium.v1 import decision_service_pb2, frames_pb2, stream_pb2
 from tertium_server.policy import default_policy
+from tertium_server.policy.keeper import InForce
 from tertium_server.rpc.checkpoint import CheckpointSealer
 from tertium_server.rpc.desk import Desk
 from tertium_server.rpc.opening import EpochClock, FrameLimits, check_open
@@ -23,6 +25,13 @@ Frames = frames_pb2.Frames
 KEY = b"a key that is long enough for tests" * 2
 FRAME_NANOSECONDS = 40_000_000
 EPOCH = 7
+
+
+@dataclass
+class Held:
+    """Holds what is in force, as the keeper of a server does."""
+
+    in_force: InForce
 
 
 def open_message(**changes: Any) -> stream_pb2.Open:
@@ -47,10 +56,8 @@ def opening(**changes: Any) -> Request:
 
 def terms(**changes: Any) -> StreamTerms:
     """What a server brings to a stream."""
-    policy = default_policy()
     fields: dict[str, Any] = {
-        "policy": policy,
-        "policy_version": policy.version,
+        "policies": Held(InForce(default_policy())),
         "sealer": CheckpointSealer(KEY),
         "limits": FrameLimits(max_detections=1000, max_tracks=2000, max_frames=256),
         "checkpoint_interval": 100,

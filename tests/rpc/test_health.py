@@ -96,6 +96,7 @@ async def test_reflection_tells_what_there_is(tmp_path: Path) -> None:
     async with serving(tmp_path) as live:
         assert set(await services(live.channel)) == {
             "tertium.v1.DecisionService",
+            "tertium.v1.PolicyService",
             "grpc.health.v1.Health",
             "grpc.reflection.v1alpha.ServerReflection",
         }

@@ -28,6 +28,9 @@ TABLE = [
     (errors.NotReadyError("starting", retry_after=1.0), grpc.StatusCode.UNAVAILABLE, "starting"),
     (errors.DrainingError("stopping", retry_after=1.0), grpc.StatusCode.UNAVAILABLE, "stopping"),
     (errors.OpenTimeoutError("silence"), grpc.StatusCode.DEADLINE_EXCEEDED, "silence"),
+    (errors.NotFoundError("no such policy"), grpc.StatusCode.NOT_FOUND, "no such policy"),
+    (errors.PreconditionError("nothing is stored"), grpc.StatusCode.FAILED_PRECONDITION, "nothing is stored"),
+    (errors.UnavailableError("the store is away", retry_after=5.0), grpc.StatusCode.UNAVAILABLE, "the store is away"),
     (ZeroDivisionError("a secret"), grpc.StatusCode.INTERNAL, "internal error; the server's log has more"),
 ]
 

@@ -13,10 +13,21 @@ class Verdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     VERDICT_NO: _ClassVar[Verdict]
     VERDICT_MAYBE: _ClassVar[Verdict]
     VERDICT_YES: _ClassVar[Verdict]
+
+class DecidedBy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DECIDED_BY_UNSPECIFIED: _ClassVar[DecidedBy]
+    DECIDED_BY_MACHINE: _ClassVar[DecidedBy]
+    DECIDED_BY_HUMAN: _ClassVar[DecidedBy]
+    DECIDED_BY_DEADLINE: _ClassVar[DecidedBy]
 VERDICT_UNSPECIFIED: Verdict
 VERDICT_NO: Verdict
 VERDICT_MAYBE: Verdict
 VERDICT_YES: Verdict
+DECIDED_BY_UNSPECIFIED: DecidedBy
+DECIDED_BY_MACHINE: DecidedBy
+DECIDED_BY_HUMAN: DecidedBy
+DECIDED_BY_DEADLINE: DecidedBy
 
 class Decisions(_message.Message):
     __slots__ = ("frame_indices", "detection_counts", "track_ids", "probabilities", "verdicts", "policy_version", "boxes", "track_probabilities", "track_lower", "track_upper", "track_verdicts", "coasted_counts", "coasted_track_ids", "coasted_boxes", "coasted_probabilities", "coasted_verdicts")
@@ -55,17 +66,19 @@ class Decisions(_message.Message):
     def __init__(self, frame_indices: _Optional[_Iterable[int]] = ..., detection_counts: _Optional[_Iterable[int]] = ..., track_ids: _Optional[_Iterable[int]] = ..., probabilities: _Optional[_Iterable[float]] = ..., verdicts: _Optional[_Iterable[_Union[Verdict, str]]] = ..., policy_version: _Optional[str] = ..., boxes: _Optional[_Iterable[float]] = ..., track_probabilities: _Optional[_Iterable[float]] = ..., track_lower: _Optional[_Iterable[float]] = ..., track_upper: _Optional[_Iterable[float]] = ..., track_verdicts: _Optional[_Iterable[_Union[Verdict, str]]] = ..., coasted_counts: _Optional[_Iterable[int]] = ..., coasted_track_ids: _Optional[_Iterable[int]] = ..., coasted_boxes: _Optional[_Iterable[float]] = ..., coasted_probabilities: _Optional[_Iterable[float]] = ..., coasted_verdicts: _Optional[_Iterable[_Union[Verdict, str]]] = ...) -> None: ...
 
 class TrackEvent(_message.Message):
-    __slots__ = ("type", "track_id", "class_id", "frame_index", "first_frame", "from_verdict", "to_verdict", "reason", "retroactive_from", "why")
+    __slots__ = ("type", "track_id", "class_id", "frame_index", "first_frame", "from_verdict", "to_verdict", "reason", "retroactive_from", "why", "decided_by", "case_id", "correction")
     class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         TYPE_UNSPECIFIED: _ClassVar[TrackEvent.Type]
         TYPE_STARTED: _ClassVar[TrackEvent.Type]
         TYPE_VERDICT_CHANGED: _ClassVar[TrackEvent.Type]
         TYPE_ENDED: _ClassVar[TrackEvent.Type]
+        TYPE_REVIEWED: _ClassVar[TrackEvent.Type]
     TYPE_UNSPECIFIED: TrackEvent.Type
     TYPE_STARTED: TrackEvent.Type
     TYPE_VERDICT_CHANGED: TrackEvent.Type
     TYPE_ENDED: TrackEvent.Type
+    TYPE_REVIEWED: TrackEvent.Type
     class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         REASON_UNSPECIFIED: _ClassVar[TrackEvent.Reason]
@@ -75,6 +88,9 @@ class TrackEvent(_message.Message):
         REASON_STREAM_ENDED: _ClassVar[TrackEvent.Reason]
         REASON_RESET: _ClassVar[TrackEvent.Reason]
         REASON_EVICTED: _ClassVar[TrackEvent.Reason]
+        REASON_REVIEW: _ClassVar[TrackEvent.Reason]
+        REASON_POLICY_CHANGED: _ClassVar[TrackEvent.Reason]
+        REASON_ZONE_CHANGED: _ClassVar[TrackEvent.Reason]
     REASON_UNSPECIFIED: TrackEvent.Reason
     REASON_THRESHOLD: TrackEvent.Reason
     REASON_LOST: TrackEvent.Reason
@@ -82,6 +98,9 @@ class TrackEvent(_message.Message):
     REASON_STREAM_ENDED: TrackEvent.Reason
     REASON_RESET: TrackEvent.Reason
     REASON_EVICTED: TrackEvent.Reason
+    REASON_REVIEW: TrackEvent.Reason
+    REASON_POLICY_CHANGED: TrackEvent.Reason
+    REASON_ZONE_CHANGED: TrackEvent.Reason
     TYPE_FIELD_NUMBER: _ClassVar[int]
     TRACK_ID_FIELD_NUMBER: _ClassVar[int]
     CLASS_ID_FIELD_NUMBER: _ClassVar[int]
@@ -92,6 +111,9 @@ class TrackEvent(_message.Message):
     REASON_FIELD_NUMBER: _ClassVar[int]
     RETROACTIVE_FROM_FIELD_NUMBER: _ClassVar[int]
     WHY_FIELD_NUMBER: _ClassVar[int]
+    DECIDED_BY_FIELD_NUMBER: _ClassVar[int]
+    CASE_ID_FIELD_NUMBER: _ClassVar[int]
+    CORRECTION_FIELD_NUMBER: _ClassVar[int]
     type: TrackEvent.Type
     track_id: int
     class_id: int
@@ -102,7 +124,10 @@ class TrackEvent(_message.Message):
     reason: TrackEvent.Reason
     retroactive_from: int
     why: Why
-    def __init__(self, type: _Optional[_Union[TrackEvent.Type, str]] = ..., track_id: _Optional[int] = ..., class_id: _Optional[int] = ..., frame_index: _Optional[int] = ..., first_frame: _Optional[int] = ..., from_verdict: _Optional[_Union[Verdict, str]] = ..., to_verdict: _Optional[_Union[Verdict, str]] = ..., reason: _Optional[_Union[TrackEvent.Reason, str]] = ..., retroactive_from: _Optional[int] = ..., why: _Optional[_Union[Why, _Mapping]] = ...) -> None: ...
+    decided_by: DecidedBy
+    case_id: str
+    correction: bool
+    def __init__(self, type: _Optional[_Union[TrackEvent.Type, str]] = ..., track_id: _Optional[int] = ..., class_id: _Optional[int] = ..., frame_index: _Optional[int] = ..., first_frame: _Optional[int] = ..., from_verdict: _Optional[_Union[Verdict, str]] = ..., to_verdict: _Optional[_Union[Verdict, str]] = ..., reason: _Optional[_Union[TrackEvent.Reason, str]] = ..., retroactive_from: _Optional[int] = ..., why: _Optional[_Union[Why, _Mapping]] = ..., decided_by: _Optional[_Union[DecidedBy, str]] = ..., case_id: _Optional[str] = ..., correction: _Optional[bool] = ...) -> None: ...
 
 class Why(_message.Message):
     __slots__ = ("probability", "lower", "upper", "threshold", "hits", "misses", "evidence_fast", "evidence_slow", "score", "policy_version")

@@ -14,7 +14,7 @@ import typer
 
 from tertium_server.errors import StartError, TertiumError
 
-from . import demo, replay, serve, tune
+from . import demo, evaluate, policy, replay, serve, tune
 from .failure import FAILED, INTERRUPTED, MISUSED, CommandError
 
 _CommandLineError = cast("type[Exception]", typer.BadParameter.__mro__[2])
@@ -55,7 +55,9 @@ def make_application(*, serving: bool = True) -> typer.Typer:
     application.command("serve", help=serve.HELP)(serve.with_options() if serving else serve.serve)
     application.command("replay", help=replay.HELP)(replay.replay)
     application.command("tune", help=tune.HELP)(tune.tune)
+    application.command("evaluate", help=evaluate.HELP)(evaluate.evaluate)
     application.command("demo", help=demo.HELP)(demo.demo)
+    application.add_typer(policy.application, name="policy")
     return application
 
 

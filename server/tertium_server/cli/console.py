@@ -61,3 +61,22 @@ def waiting(what: str) -> Generator[Callable[[str], None]]:
         return
     with console.status(what) as status:
         yield status.update
+
+
+@contextlib.contextmanager
+def steps_of(what: str) -> Generator[Callable[[str, int, int], None]]:
+    """A bar over steps, gone when done; what is yielded is told what is done now, and how many of how many steps are done."""
+    console = messages()
+    if not console.is_terminal:
+        yield lambda _what, _done, _all: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(what, total=None)
+
+        def say(what: str, done: int, steps: int) -> None:
+            progress.update(task, description=what, completed=done, total=steps)
+
+        yield say

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,30 +11,25 @@ import typer
 from .console import messages, progress_of
 from .failure import MISUSED, CommandError
 from .output import STDOUT, written
+from .recording_options import (
+    RESULTS,
+    ClassNameOption,
+    ClientTracksOption,
+    DetectionsArgument,
+    DetectionsFieldOption,
+    FormatOption,
+    FpsOption,
+    Scores,
+    ScoresOption,
+    SequencesOption,
+    reading_of,
+)
 
 if TYPE_CHECKING:
     from tertium_server.tuning.readers import Sequence
     from tertium_server.tuning.summary import SequenceSummary
 
     from .judging import Job
-
-
-class Format(StrEnum):
-    """Formats of recordings; the names of tuning.readers.FORMATS."""
-
-    MOT = "mot"
-    KITTI = "kitti"
-    COCO = "coco"
-    YOLO = "yolo"
-    FIFTYONE = "fiftyone"
-    TERTIUM = "tertium"
-
-
-class Scores(StrEnum):
-    """Scales of scores."""
-
-    PROBABILITY = "probability"
-    LOGIT = "logit"
 
 
 HELP = (
@@ -46,67 +40,29 @@ HELP = (
     "[dim]tertium replay recordings/ --format mot --out decisions.csv[/dim]"
 )
 
-_RECORDING, _JUDGING, _RESULTS = "The recording", "The judging", "Results"
+_JUDGING = "The judging"
 
 
 def replay(  # noqa: PLR0913  # the options of the command line
-    detections: Annotated[
-        Path,
-        typer.Argument(
-            metavar="DETECTIONS",
-            help="One sequence or a folder of sequences. [bold]mot[/bold]: a folder with det/det.txt and seqinfo.ini, "
-            "a folder of such folders, or a det.txt. [bold]kitti[/bold]: a .txt, a folder of .txt files, "
-            "or one that holds detections/. [bold]coco[/bold]: a .json. [bold]yolo[/bold]: a folder of label files. "
-            "[bold]fiftyone[/bold]: the folder of an export. [bold]tertium[/bold]: a folder that --record wrote to.",
-            show_default=False,
-        ),
-    ],
-    format: Annotated[  # noqa: A002  # the option's name
-        Format, typer.Option(help="The recording's format.", rich_help_panel=_RECORDING, show_default=False)
-    ],
+    detections: DetectionsArgument,
+    format: FormatOption,  # noqa: A002  # the option's name
     out: Annotated[
         Path,
         typer.Option(
             metavar="FILE",
             help="The CSV file to write: a row for each detection, in input order. It appears when all is done. "
             "[bold]-[/bold]: standard output.",
-            rich_help_panel=_RESULTS,
+            rich_help_panel=RESULTS,
             show_default=False,
         ),
     ],
     *,
-    sequences: Annotated[
-        str,
-        typer.Option(
-            metavar="PATTERN", help="Only sequences of such names, as in 'MOT17-0*'.", rich_help_panel=_RECORDING
-        ),
-    ] = "*",
-    class_name: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME", help="The class of detections in files that name none (mot).", rich_help_panel=_RECORDING
-        ),
-    ] = "object",
-    scores: Annotated[
-        Scores, typer.Option(help="The scale of the scores: 0 to 1, or log-odds.", rich_help_panel=_RECORDING)
-    ] = Scores.PROBABILITY,
-    fps: Annotated[
-        float | None,
-        typer.Option(
-            min=0.001,
-            max=1000,
-            help="Frames per second, in place of what the recording says (mot: seqinfo.ini, kitti: 10; others: 30 where they do not say).",
-            rich_help_panel=_RECORDING,
-        ),
-    ] = None,
-    client_tracks: Annotated[
-        bool,
-        typer.Option(
-            "--client-tracks",
-            help="Take the recording's track ids as they are and fuse evidence only. -1 in the file: not tracked.",
-            rich_help_panel=_JUDGING,
-        ),
-    ] = False,
+    sequences: SequencesOption = "*",
+    class_name: ClassNameOption = "object",
+    scores: ScoresOption = Scores.PROBABILITY,
+    fps: FpsOption = None,
+    detections_field: DetectionsFieldOption = "",
+    client_tracks: ClientTracksOption = False,
     policy: Annotated[
         Path | None,
         typer.Option(
@@ -137,7 +93,7 @@ def replay(  # noqa: PLR0913  # the options of the command line
             "--json",
             metavar="FILE",
             help="Write the summary as JSON, too. [bold]-[/bold]: standard output.",
-            rich_help_panel=_RESULTS,
+            rich_help_panel=RESULTS,
         ),
     ] = None,
 ) -> None:
@@ -147,12 +103,12 @@ def replay(  # noqa: PLR0913  # the options of the command line
     if out == STDOUT and json_file == STDOUT:
         raise CommandError("--out and --json can't both be standard output; give one a file", MISUSED)
     # From here on things are slow to load.
-    from tertium_server.tuning.readers import Options, read_detections  # noqa: PLC0415
+    from tertium_server.tuning.readers import read_detections  # noqa: PLC0415
 
     from .judging import Job  # noqa: PLC0415
     from .report import report  # noqa: PLC0415
 
-    options = Options(class_name=class_name, logits=scores is Scores.LOGIT, fps=fps)
+    options = reading_of(class_name, scores, fps, detections_field)
     recorded = read_detections(detections, format.value, options, sequences)
     for warning in (warning for sequence in recorded for warning in sequence.warnings):
         messages().print(f"[yellow]warning[/yellow] {warning}", soft_wrap=True)

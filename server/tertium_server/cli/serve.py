@@ -21,8 +21,8 @@ HELP = (
 )
 
 _PANELS = {
-    "Where": ("listen", "reuse_port", "reflection", "metrics_host", "metrics_port", "data_dir"),
-    "Judging and counting": ("policy", "groups", "classes"),
+    "Where": ("listen", "reuse_port", "reflection", "metrics_host", "metrics_port", "data_dir", "store"),
+    "Judging and counting": ("policy", "policy_dir", "policy_poll_seconds", "groups", "classes"),
     "Recording": ("record", "record_total_bytes", "record_file_bytes"),
     "Checkpoints": ("checkpoint_interval", "checkpoint_key_file"),
     "Limits": (
@@ -46,6 +46,8 @@ _METAVARS = {
     "metrics_port": "PORT",
     "data_dir": "FOLDER",
     "record": "FOLDER",
+    "policy_dir": "FOLDER",
+    "store": "URL",
     "groups": "NAMES",
     "classes": "NAMES",
 }

@@ -8,9 +8,34 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import messages, waiting
+from .console import messages, steps_of, waiting
 from .output import STDOUT, written
-from .replay import Format, Scores
+from .recording_options import (
+    RESULTS,
+    BackendOption,
+    ClassNameOption,
+    DetectionsArgument,
+    DetectionsFieldOption,
+    FormatOption,
+    FpsOption,
+    IouOption,
+    JobsOption,
+    MatchingOption,
+    MatchingRule,
+    NoCacheOption,
+    Scores,
+    ScoresOption,
+    SeedOption,
+    SequencesOption,
+    TruthArgument,
+    TruthFieldOption,
+    UnitName,
+    cache_of,
+    check_failed,
+    jobs_of,
+    read_pairs,
+    reading_of,
+)
 
 if TYPE_CHECKING:
     from tertium_server.tuning.tune import Tuning
@@ -23,38 +48,35 @@ HELP = (
     "[dim]tertium tune recordings/ recordings/ --format mot --out policy.yaml --summary summary.json[/dim]"
 )
 
-_RECORDING, _TUNING, _RESULTS = "The recording", "The tuning", "Results"
+_TUNING = "The tuning"
 
 
 def tune(  # noqa: PLR0913  # the options of the command line
-    detections: Annotated[
-        Path, typer.Argument(metavar="DETECTIONS", help="What the detector said, as for replay.", show_default=False)
-    ],
-    truth: Annotated[
-        Path,
-        typer.Argument(
-            metavar="TRUTH",
-            help="What there was to see; may be the same folder. [bold]mot[/bold]: */gt/gt.txt. [bold]kitti[/bold]: labels/.",
-            show_default=False,
-        ),
-    ],
-    format: Annotated[  # noqa: A002  # the option's name
-        Format, typer.Option(help="The recording's format.", rich_help_panel=_RECORDING, show_default=False)
-    ],
+    detections: DetectionsArgument,
+    truth: TruthArgument,
+    format: FormatOption,  # noqa: A002  # the option's name
     out: Annotated[
         Path,
         typer.Option(
-            metavar="FILE", help="The policy file to write (YAML).", rich_help_panel=_RESULTS, show_default=False
+            metavar="FILE", help="The policy file to write (YAML).", rich_help_panel=RESULTS, show_default=False
         ),
     ],
     *,
     summary: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Write all figures as JSON. [bold]-[/bold]: standard output.", rich_help_panel=_RESULTS
+            metavar="FILE", help="Write all figures as JSON. [bold]-[/bold]: standard output.", rich_help_panel=RESULTS
         ),
     ] = None,
-    name: Annotated[str, typer.Option(metavar="NAME", help="The policy's name.", rich_help_panel=_RESULTS)] = "tuned",
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write a report for people: one HTML page that needs no network.",
+            rich_help_panel=RESULTS,
+        ),
+    ] = None,
+    name: Annotated[str, typer.Option(metavar="NAME", help="The policy's name.", rich_help_panel=RESULTS)] = "tuned",
     objective: Annotated[
         str,
         typer.Option(
@@ -64,9 +86,43 @@ def tune(  # noqa: PLR0913  # the options of the command line
             rich_help_panel=_TUNING,
         ),
     ] = "f1",
-    iou: Annotated[
-        float, typer.Option(min=0.01, max=1.0, help="The IoU from which a box is right.", rich_help_panel=_TUNING)
-    ] = 0.5,
+    unit: Annotated[
+        list[UnitName] | None,
+        typer.Option(
+            help="What thresholds are chosen for; may be given several times. Those of boxes and tracks go into the policy, those of "
+            "frames are told.",
+            rich_help_panel=_TUNING,
+            show_default="all three",
+        ),
+    ] = None,
+    bounds: Annotated[
+        str | None,
+        typer.Option(metavar="LOW,HIGH", help="Only thresholds between these.", rich_help_panel=_TUNING),
+    ] = None,
+    grid: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VALUES",
+            help="Only these thresholds, as in 0.1,0.5,0.9 or 0:1:0.1 (start, stop, step); counts at each go into the summary. "
+            "Without one every distinct score is tried, which is exact.",
+            rich_help_panel=_TUNING,
+        ),
+    ] = None,
+    iou_grid: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VALUES", help="IoUs to give figures at, too, as in 0.5:0.95:0.05.", rich_help_panel=_TUNING
+        ),
+    ] = None,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=PATTERN",
+            help="Sequences of such names are a group, with figures and thresholds of its own, which a stream gets that opens with this "
+            "group; may be given several times.",
+            rich_help_panel=_TUNING,
+        ),
+    ] = None,
     folds: Annotated[
         int | None,
         typer.Option(
@@ -76,50 +132,76 @@ def tune(  # noqa: PLR0913  # the options of the command line
             rich_help_panel=_TUNING,
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Deals sequences into folds.", rich_help_panel=_TUNING)] = 0,
-    jobs: Annotated[
-        int, typer.Option(min=1, help="Processes at a time. The result is the same.", rich_help_panel=_TUNING)
-    ] = 1,
-    sequences: Annotated[
-        str,
-        typer.Option(
-            metavar="PATTERN", help="Only sequences of such names, as in 'MOT17-0*'.", rich_help_panel=_RECORDING
-        ),
-    ] = "*",
-    class_name: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME", help="The class of detections in files that name none (mot).", rich_help_panel=_RECORDING
-        ),
-    ] = "object",
-    scores: Annotated[
-        Scores, typer.Option(help="The scale of the scores: 0 to 1, or log-odds.", rich_help_panel=_RECORDING)
-    ] = Scores.PROBABILITY,
+    matching: MatchingOption = MatchingRule.SCORE,
+    iou: IouOption = 0.5,
+    seed: SeedOption = 0,
+    jobs: JobsOption = None,
+    backend: BackendOption = "loky",
+    no_cache: NoCacheOption = False,
+    sequences: SequencesOption = "*",
+    class_name: ClassNameOption = "object",
+    scores: ScoresOption = Scores.PROBABILITY,
+    fps: FpsOption = None,
+    detections_field: DetectionsFieldOption = "",
+    truth_field: TruthFieldOption = "",
 ) -> None:
     """The command; HELP says what it does."""
     # From here on things are slow to load.
     from tertium_server.policy import dump_policy  # noqa: PLC0415
+    from tertium_server.tuning.assigning import parse_groups  # noqa: PLC0415
     from tertium_server.tuning.figures import Matching  # noqa: PLC0415
+    from tertium_server.tuning.limits import make_limits, parse_grid  # noqa: PLC0415
+    from tertium_server.tuning.matching import Rule  # noqa: PLC0415
     from tertium_server.tuning.objectives import parse_objective  # noqa: PLC0415
-    from tertium_server.tuning.readers import Options, read_labelled  # noqa: PLC0415
     from tertium_server.tuning.tune import TuneOptions  # noqa: PLC0415
     from tertium_server.tuning.tune import tune as tune_policy  # noqa: PLC0415
+    from tertium_server.tuning.units import Unit  # noqa: PLC0415
 
     options = TuneOptions(
-        objective=parse_objective(objective), matching=Matching(iou=iou), folds=folds, seed=seed, jobs=jobs, name=name
+        objective=parse_objective(objective),
+        matching=Matching(Rule(matching.value), iou),
+        limits=make_limits(bounds, grid),
+        units=tuple(Unit(one.value) for one in dict.fromkeys(unit or UnitName)),
+        iou_grid=parse_grid(iou_grid, "--iou-grid", least=0.01) if iou_grid else (),
+        groups=parse_groups(group or []),
+        folds=folds,
+        seed=seed,
+        jobs=jobs_of(jobs),
+        backend=backend,
+        cache=cache_of(no_cache),
+        name=name,
     )
-    reading = Options(class_name=class_name, logits=scores is Scores.LOGIT)
-    labelled = read_labelled(detections, truth, format.value, reading, sequences)
-    with waiting("Reading") as say:
-        tuned = tune_policy(labelled, options, say)
+    with steps_of("reading") as say:
+        reading = reading_of(class_name, scores, fps, detections_field, truth_field)
+        labelled, unread = read_pairs(detections, truth, format, reading, sequences)
+        tuned = tune_policy(labelled, options, say, failed=unread)
     _show(tuned)
     with written(out) as file:
-        file.write(dump_policy(tuned.policy, f"Tuned by tertium for {options.name}: {len(labelled)} sequences."))
+        file.write(dump_policy(tuned.policy, f"Tuned by tertium for {options.name}: {len(tuned.labelled)} sequences."))
     if summary is not None:
         with written(summary) as file:
             file.write(json.dumps(tuned.summary, indent=2, allow_nan=False) + "\n")
+    if report is not None:
+        _write_report(report, tuned)
     if out != STDOUT:
         messages().print(f"wrote {out}, policy {tuned.policy.version}", soft_wrap=True)
+    check_failed(tuned.summary["failed_sequences"])
+
+
+def _write_report(path: Path, tuned: Tuning) -> None:
+    from tertium_server.tuning.report import write_report  # noqa: PLC0415
+
+    with waiting("Writing the report"), written(path) as file:
+        write_report(file, tuned)
+
+
+_RUNGS = {
+    "fitted_half": "little data: boxes are judged half by fused evidence, half by their calibrated score",
+    "start": "too little data to fit evidence: that of the built-in policy is kept, and put on the scale of these scores",
+    "start_half": "too little data to fit evidence: that of the built-in policy has half a say, the calibrated score the other",
+    "score": "fusion does not help on held-out folds; judged by its calibrated score",
+}
+"""What is said where a class is not on the first rung."""
 
 
 def _show(tuned: Tuning) -> None:
@@ -138,10 +220,7 @@ def _show(tuned: Tuning) -> None:
             f"{raw['objects']:,}",
             f"{_figure(raw['best_f1'])} → {_figure(fused['best_f1'])}",
             f"{_figure(calibrated.get('log_loss'))} → {_figure(fused.get('log_loss'))}",
-            *(
-                f"{chosen[unit]['yes']:.3f} / {chosen[unit]['no']:.3f}" if unit in chosen else "–"
-                for unit in ("box", "track")
-            ),
+            *(_pair(chosen.get(unit)) for unit in ("box", "track")),
         )
     console = messages()
     folds = summary["folds"]
@@ -151,13 +230,21 @@ def _show(tuned: Tuning) -> None:
         f"IoU {summary['matching']['iou']:g}; thresholds for {summary['objective']}.",
         soft_wrap=True,
     )
-    for name in summary["fusion_does_not_help"]:
+    gain = held["gain"]["overall"]
+    if gain["best_f1"] is not None and gain["best_f1_interval"] is not None:
+        low, high = gain["best_f1_interval"]
         console.print(
-            f"[yellow]{name}[/yellow]: fusion does not help on held-out folds; judged by its calibrated score",
-            soft_wrap=True,
+            f"Fusion gains {gain['best_f1']:+.4f} F1 held out, all classes (95 % interval {low:+.4f} to {high:+.4f})."
         )
+    for name, one in summary["guard"].items():
+        if one["rung"] in _RUNGS:
+            console.print(f"[yellow]{name}[/yellow]: {_RUNGS[one['rung']]}", soft_wrap=True)
     for warning in summary["warnings"]:
         console.print(f"[yellow]warning[/yellow] {warning}", soft_wrap=True)
+
+
+def _pair(chosen: dict[str, Any] | None) -> str:
+    return "–" if chosen is None else f"{chosen['yes']:.3f} / {chosen['no']:.3f}"
 
 
 def _figure(value: Any) -> str:  # noqa: ANN401  # a number of a JSON tree, or none

@@ -1,6 +1,7 @@
 """From the Policy value to the records that kernels read."""
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +9,9 @@ import numpy.typing as npt
 from tertium_server.engine import EngineParameters, StreamSettings
 from tertium_server.engine.layout import CLASS, TRACKER
 from tertium_server.engine.motion import unit_process_noise
-from tertium_server.policy.model import BoxWeights, Judgement, Policy, TrackWeights
+from tertium_server.policy.model import Policy
+from tertium_server.policy.resolution import Situation, effective_judgement, effective_tracker
+from tertium_server.policy.values import BoxWeights, Judgement, Tracker, TrackWeights
 
 _LEAST_PROBABILITY = 1e-9
 
@@ -54,10 +57,9 @@ def _fill_class(record: np.void, class_id: int, judgement: Judgement) -> None:
         record[name] = value
 
 
-def _fill_tracker(record: np.void, policy: Policy, settings: StreamSettings) -> None:
-    motion, association, lifetime = policy.tracker.motion, policy.tracker.association, policy.tracker.lifetime
+def _fill_tracker(record: np.void, tracker: Tracker, judgements: Iterable[Judgement], settings: StreamSettings) -> None:
+    motion, association, lifetime = tracker.motion, tracker.association, tracker.lifetime
     unit = unit_process_noise()
-    judgements = [policy.judgement(name) for name in settings.class_names.values()]
     values: dict[str, npt.ArrayLike] = {
         "measurement_noise": motion.measurement_noise,
         "acceleration": motion.acceleration,
@@ -97,12 +99,17 @@ def _fill_tracker(record: np.void, policy: Policy, settings: StreamSettings) -> 
         record[name] = value
 
 
-def compile_parameters(policy: Policy, settings: StreamSettings) -> EngineParameters:
+def compile_parameters(policy: Policy, settings: StreamSettings, stream_id: str = "") -> EngineParameters:
     """The engine's parameters for a stream judged by a policy: one record a class, by ascending class id."""
     class_ids = settings.class_ids
+    situations = [
+        Situation(class_name=settings.class_names[class_id], group=settings.group, stream=stream_id)
+        for class_id in class_ids
+    ]
+    judgements = [effective_judgement(policy, situation) for situation in situations]
     judges = np.zeros(len(class_ids), CLASS)
-    for row, class_id in enumerate(class_ids):
-        _fill_class(judges[row], class_id, policy.judgement(settings.class_names[class_id]))
+    for row, (class_id, judgement) in enumerate(zip(class_ids, judgements, strict=True)):
+        _fill_class(judges[row], class_id, judgement)
     tracker = np.zeros(1, TRACKER)
-    _fill_tracker(tracker[0], policy, settings)
+    _fill_tracker(tracker[0], effective_tracker(policy, settings.group, stream_id), judgements, settings)
     return EngineParameters(judges, tracker, policy.version)

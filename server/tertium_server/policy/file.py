@@ -1,6 +1,6 @@
-"""The file form of a policy: YAML 1.2 (where ``yes`` and ``no`` are plain words, not truth values), read with errors that name the field."""
+"""The file form of a policy: YAML 1.2 (where ``yes`` and ``no`` are plain words, not truth values), read with errors that name line and field."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from io import StringIO
@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import YAMLError
 
-from tertium_server.policy.errors import PolicyError
+from tertium_server.policy.check import suggestion
+from tertium_server.policy.errors import PolicyError, Problem
+from tertium_server.policy.lines import find_line
+from tertium_server.policy.merging import difference
 from tertium_server.policy.model import Policy
+from tertium_server.policy.schema import fields_at
 
 
 class _PlainConstructor(SafeConstructor):
@@ -32,7 +37,7 @@ def load_policy(path: str | Path) -> Policy:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise PolicyError(f"{path}: can't be read: {error}") from error
+        raise PolicyError(f"{path}: can't be read: {error}", str(path)) from error
     return parse_policy(text, str(path))
 
 
@@ -47,25 +52,45 @@ def parse_policy(text: str, source: str) -> Policy:
     try:
         data: Any = yaml.load(text)
     except (YAMLError, ValueError) as error:  # of the latter kind: a number with thousands of digits
-        raise PolicyError(f"{source}: is no YAML: {error}") from error
+        raise PolicyError(f"{source}: is no YAML: {error}", source) from error
     except RecursionError as error:
-        raise PolicyError(f"{source}: is no policy: it is nested too deep") from error
+        raise PolicyError(f"{source}: is no policy: it is nested too deep", source) from error
     if not isinstance(data, dict):
-        raise PolicyError(f"{source}: holds no policy: expected the keys format, name, tracker, defaults")
+        raise PolicyError(f"{source}: holds no policy: expected the keys format, name, tracker, defaults", source)
     try:
         return Policy.model_validate(data)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc']) or 'policy'}: {problem['msg']}"
-            for problem in error.errors()
-        )
-        raise PolicyError(f"{source}: {problems}") from error
+        raise PolicyError.of(
+            source, [problem for each in error.errors() for problem in _explain(each, text)]
+        ) from error
+
+
+def _explain(error: ErrorDetails, text: str) -> list[Problem]:
+    """What pydantic found, with its place in the file and a remedy."""
+    together = error.get("ctx", {}).get("problems")
+    if together is not None:
+        return [_problem(place, message, text) for place, message in together]
+    place = tuple(str(part) for part in error["loc"])
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        message = f"there is no such field; {suggestion(place[-1], fields_at(place[:-1]))}"
+    return [_problem(place, message, text)]
+
+
+def _problem(place: Sequence[str], message: str, text: str) -> Problem:
+    return Problem(".".join(place) or "policy", find_line(text, place), message)
+
+
+def problems_at(found: Sequence[tuple[Sequence[str], str]], path: Path) -> list[Problem]:
+    """Problems by their places, with the lines of a file that was read before."""
+    text = path.read_text(encoding="utf-8")
+    return [_problem(place, message, text) for place, message in found]
 
 
 def dump_policy(policy: Policy, comment: str = "") -> str:
     """A policy as YAML text that :func:`parse_policy` reads back as an equal policy. ``comment`` heads it; classes say only what differs."""
-    tree = policy.model_dump(mode="json")
-    tree["classes"] = {name: _difference(tree["defaults"], own) for name, own in tree["classes"].items()}
+    tree = policy.to_tree()
+    tree["classes"] = {name: difference(tree["defaults"], own) for name, own in tree["classes"].items()}
     writer = YAML(pure=True)
     writer.width = 120
     writer.default_flow_style = None
@@ -75,17 +100,34 @@ def dump_policy(policy: Policy, comment: str = "") -> str:
     return head + stream.getvalue()
 
 
-def _difference(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """What ``own`` says otherwise than ``base``, section by section."""
-    different: dict[str, Any] = {}
-    for key, value in own.items():
+def differing(old: Policy, new: Policy) -> dict[str, tuple[Any, Any]]:
+    """What two policies say differently, by path: (old, new), None where one says nothing. Number and story of either do not count."""
+    trees = [_comparable(policy) for policy in (old, new)]
+    paths = dict.fromkeys((*trees[0], *trees[1]))
+    return {
+        path: (trees[0].get(path), trees[1].get(path)) for path in paths if trees[0].get(path) != trees[1].get(path)
+    }
+
+
+def _comparable(policy: Policy) -> dict[str, Any]:
+    tree = policy.to_tree()
+    # A class that has all its values in memory says in its file only what is its own.
+    tree["classes"] = {name: difference(tree["defaults"], own) for name, own in tree["classes"].items()}
+    for name in ("number", "about", "provenance", "format"):
+        tree.pop(name, None)
+    order = {name: list(tree[name]) for name in ("groups", "streams", "zones", "profiles") if name in tree}
+    return dict(_flat(tree)) | {f"order of {name}": entries for name, entries in order.items() if len(entries) > 1}
+
+
+def _flat(tree: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for key, value in tree.items():
+        path = f"{before}{key}"
         if isinstance(value, Mapping):
-            below = _difference(base[key], value)
-            if below:
-                different[key] = below
-        elif value != base[key]:
-            different[key] = value
-    return different
+            found += _flat(value, f"{path}.")
+        elif value != []:  # an empty section says as little as one that is not there
+            found.append((path, value))
+    return found
 
 
 @cache

@@ -56,6 +56,11 @@ class Answerer:
         )
         """The same for the kernels."""
 
+    def stamp(self, policy_version: str) -> None:
+        """Names the policy that judges from now on."""
+        self._version = policy_version
+        self.letterhead.stamp(policy_version)
+
     def write_decisions(self, desk: Desk, decisions: DecisionColumns) -> bytes:
         """The field ``decisions`` of a response, with all arrays that the caller wants. Arrays without elements are left out, as protobuf does."""
         self.letterhead.detections += decisions.detections

@@ -91,6 +91,10 @@ class Calls:
     def __len__(self) -> int:
         return len(self._calls)
 
+    def streams(self) -> list[Stream]:
+        """The streams that are open."""
+        return [call.stream for call in self._calls if call.stream is not None]
+
     def check_open(self) -> None:
         """Raises the reason for which nothing new is taken.
 

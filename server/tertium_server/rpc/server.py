@@ -10,19 +10,24 @@ from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from tertium.v1 import policy_service_pb2, policy_service_pb2_grpc
 from tertium_server.config import Settings, split_address
 from tertium_server.errors import StartError
 from tertium_server.logs import get_logger
 from tertium_server.metrics import Metrics
+from tertium_server.policy.keeper import PolicyKeeper
 from tertium_server.rpc.call_metrics import CallCounter
 from tertium_server.rpc.calls import Calls
 from tertium_server.rpc.decision_service import SERVICE, DecisionService, ServiceLimits
 from tertium_server.rpc.heavy import HeavyWork
+from tertium_server.rpc.policy_changes import PolicyChanges
+from tertium_server.rpc.policy_service import SERVICE as POLICY_SERVICE
+from tertium_server.rpc.policy_service import PolicyService
 from tertium_server.rpc.stream import StreamTerms
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-_HEALTH_SERVICES = ("", SERVICE)
+_HEALTH_SERVICES = ("", SERVICE, POLICY_SERVICE)
 # A watcher that does not read holds the health servicer's lock: telling the others must not wait for it for ever.
 _TELL_SECONDS = 2.0
 # Statuses of calls that have ended are still on their way when the last call is gone.
@@ -43,13 +48,16 @@ class Listening:
 class RpcServer:
     """Listens from ``start`` on, serves from ``serve`` on, drains and ends with ``stop``."""
 
-    def __init__(self, settings: Settings, terms: StreamTerms, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, terms: StreamTerms, keeper: PolicyKeeper, metrics: Metrics) -> None:
         self._settings = settings
         self.calls = Calls(settings.max_streams)
+        self.policy_changes = PolicyChanges(keeper, self.calls, metrics.policy)
         self._heavy = HeavyWork(settings.heavy_workers)
         counter = CallCounter(metrics.calls)
         decide = counter.add(SERVICE, "Decide", "bidi_stream", counts_messages=True)
         counter.add(SERVICE, "DecideBatch", "unary")
+        for method in policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"].methods:
+            counter.add(POLICY_SERVICE, method.name, "unary")
         counter.add(health.SERVICE_NAME, "Check", "unary")
         counter.add(health.SERVICE_NAME, "Watch", "server_stream")
         if settings.reflection:
@@ -66,10 +74,12 @@ class RpcServer:
             counts=decide,
         )
         self._server.add_generic_rpc_handlers((service.handler(),))
+        policies = PolicyService(keeper, self.policy_changes)
+        policy_service_pb2_grpc.add_PolicyServiceServicer_to_server(policies, self._server)
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:
-            names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+            names = (SERVICE, POLICY_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, self._server)
         self._log = get_logger("rpc")
 

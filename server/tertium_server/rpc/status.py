@@ -14,10 +14,13 @@ from tertium_server.errors import (
     DrainingError,
     InvalidRequestError,
     LimitExceededError,
+    NotFoundError,
     NotReadyError,
     OpenTimeoutError,
+    PreconditionError,
     RequestError,
     TakenOverError,
+    UnavailableError,
 )
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -34,6 +37,9 @@ STATUS_CODES: dict[type[RequestError], grpc.StatusCode] = {
     NotReadyError: grpc.StatusCode.UNAVAILABLE,
     DrainingError: grpc.StatusCode.UNAVAILABLE,
     OpenTimeoutError: grpc.StatusCode.DEADLINE_EXCEEDED,
+    NotFoundError: grpc.StatusCode.NOT_FOUND,
+    PreconditionError: grpc.StatusCode.FAILED_PRECONDITION,
+    UnavailableError: grpc.StatusCode.UNAVAILABLE,
 }
 """The code of each kind of error; that of a subclass is its base's."""
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from tertium.recording import Recorder
 from tertium.v1 import stream_pb2
-from tertium_server.engine import DecisionColumns, FrameColumns, SnapshotError, StreamEngine
+from tertium_server.engine import DecisionColumns, EngineParameters, FrameColumns, SnapshotError, StreamEngine
 from tertium_server.errors import CheckpointRefusedError, InvalidRequestError
 from tertium_server.metrics import Rejection, StreamCounts
 from tertium_server.policy import Policy, compile_parameters
+from tertium_server.policy.keeper import InForce
 from tertium_server.rpc import notices, wire
 from tertium_server.rpc.answers import Answer, Answerer
 from tertium_server.rpc.checkpoint import CheckpointSealer, StreamState
@@ -27,15 +29,21 @@ _END_OF_INDICES = 2**62
 Indices = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
+class Policies(Protocol):
+    """Whoever holds the policies of a server."""
+
+    @property
+    def in_force(self) -> InForce:
+        """What is in force now: another value as soon as that changes."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class StreamTerms:
     """What the server brings to every stream."""
 
-    policy: Policy
-    """The policy in force."""
-
-    policy_version: str
-    """Its version: what decisions are stamped with."""
+    policies: Policies
+    """Holds the policy in force: what decisions are judged by and stamped with."""
 
     sealer: CheckpointSealer
     """Makes and opens checkpoints."""
@@ -67,8 +75,11 @@ class Stream:
         self.stream_id = opening.stream_id
         self.group = opening.settings.group
         self.epoch = opening.epoch or (state.epoch if state else terms.epochs.next())
-        self.engine = _make_engine(opening, terms, state)
+        self._in_force = terms.policies.in_force
+        self._settings = opening.settings
+        self.engine = _make_engine(opening, self._in_force.policy, state)
         self._terms = terms
+        self._prepared: tuple[InForce, EngineParameters] | None = None
         self._settings_digest = opening.settings_digest
         self._interval = opening.checkpoint_interval or terms.checkpoint_interval
         self._until_checkpoint = self._interval
@@ -89,7 +100,7 @@ class Stream:
         self._class_names = tuple(opening.settings.class_names[class_id] for class_id in opening.settings.class_ids)
         self.answerer = Answerer(
             TrackIds(self.stream_id, self.epoch, caller=opening.settings.client_tracks),
-            terms.policy_version,
+            self._in_force.policy.version,
             state.detections if state else 0,
             terms.limits.max_frames,
             include_boxes=opening.include_boxes,
@@ -127,7 +138,7 @@ class Stream:
         limits = self._terms.limits
         return stream_pb2.Opened(
             epoch=self.epoch,
-            policy_version=self._terms.policy_version,
+            policy_version=self._in_force.policy.version,
             first_frame=self._last_frame + 1,
             max_frames_per_message=limits.max_frames,
             max_detections_per_frame=limits.max_detections,
@@ -140,12 +151,30 @@ class Stream:
         self.add_checkpoint(answer)
         return answer.to_bytes()
 
+    def prepare(self, wanted: InForce) -> None:
+        """Compiles a policy that is about to come into force. May be called by another thread than that which answers."""
+        self._prepared = (wanted, compile_parameters(wanted.policy, self._settings, self.stream_id))
+
+    def _change_policy(self) -> None:
+        """Goes over to what is in force now: between two messages, so that one policy judges all of each."""
+        wanted, prepared = self._terms.policies.in_force, self._prepared
+        if prepared is None or prepared[0] is not wanted:
+            self.prepare(wanted)
+            prepared = self._prepared
+        if prepared is not None and wanted.policy is not self._in_force.policy:
+            self.engine.adopt(prepared[1])
+            self._answerer.stamp(wanted.policy.version)
+        self._in_force = wanted
+        self._prepared = None
+
     def answer(self, data: bytes, desk: Desk) -> bytes:
         """The response to one request.
 
         Raises:
             InvalidRequestError: The bytes are no request, or a second Open.
         """
+        if self._terms.policies.in_force is not self._in_force:
+            self._change_policy()
         code = self._answer_at_once(data, desk)
         if code == DECLINED:
             return self._answer_the_long_way(data, desk)
@@ -164,6 +193,8 @@ class Stream:
 
     def answer_frames(self, frames: FrameColumns, desk: Desk) -> bytes:
         """The response to frames."""
+        if self._terms.policies.in_force is not self._in_force:
+            self._change_policy()
         answer = Answer()
         # A message that is too long is refused unread; a replay of the recording could not tell.
         if self._recording is not None and len(frames.indices) <= self._terms.limits.max_frames:
@@ -343,8 +374,8 @@ def _check_resumed(opening: Opening, state: StreamState) -> None:
         )
 
 
-def _make_engine(opening: Opening, terms: StreamTerms, state: StreamState | None) -> StreamEngine:
-    parameters = compile_parameters(terms.policy, opening.settings)
+def _make_engine(opening: Opening, policy: Policy, state: StreamState | None) -> StreamEngine:
+    parameters = compile_parameters(policy, opening.settings, opening.stream_id)
     if state is None:
         return StreamEngine(parameters, opening.settings)
     try:

@@ -8,6 +8,7 @@ import numpy as np
 
 from .blocks import BlockUnit
 from .curve import Curve, last_top
+from .limits import Limits
 from .objectives import Objective, Targets
 from .promise import Aim, Promise, promise
 from .thresholds import Pairs, TwoThresholds, choose
@@ -27,15 +28,24 @@ class Choice:
     """One for each target, where a confidence was asked for."""
 
 
-def choose_thresholds(units: Units, objective: Objective, *, hours: float | None = None) -> Choice:
+def choose_thresholds(
+    units: Units, objective: Objective, *, hours: float | None = None, limits: Limits | None = None
+) -> Choice:
     """The pair that serves the objective best on these units, with promises where the objective has a confidence.
+
+    ``limits``: which thresholds may be chosen; None: all.
 
     Raises:
         UndeterminedError: there is no object, no detection, or no right one.
         ValueError: a budget by the hour without hours.
     """
-    curve = units.curve()
-    total = None if units.unit is not Unit.FRAME else curve.positives + (curve.negatives or 0)
+    whole = units.curve()
+    curve = whole if limits is None else limits.of(whole)
+    total: int | None = None
+    if units.unit is Unit.FRAME:
+        total = whole.positives + (whole.negatives or 0)
+    elif curve is not whole and len(whole):
+        total = int(whole.accepted[0])  # the lowest threshold that may be chosen accepts fewer
     if not isinstance(objective, Targets) or objective.confidence is None:
         return Choice(thresholds=choose(curve, objective, total=total, hours=hours))
     return _promised(units, curve, objective, objective.confidence, total)

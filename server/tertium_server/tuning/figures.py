@@ -15,7 +15,7 @@ from .matching import Label, LabelChanges, Rule, changes_of, label_changes, matc
 from .readers import Labelled
 from .units import Place, Units, box_units, merge
 
-_BINS = 15
+BINS = 15
 """Bins of equal numbers of boxes, over which calibration errors are averaged."""
 
 
@@ -72,13 +72,16 @@ class Scored:
             for one, changes, place in zip(self.labelled, self.changes, where, strict=True)
         )
 
+    def counted(self, index: int, class_id: int | None) -> NDArray[np.bool_]:
+        """(N,) which detections of a sequence count, of one class or all: those that are true or false, not dropped."""
+        chosen = np.asarray(self.labels[index] >= Label.FALSE)
+        return chosen if class_id is None else chosen & (self.labelled[index].sequence.class_ids == class_id)
+
     def judged(self, class_id: int | None) -> tuple[Floats, Floats]:
         """Scores and labels (1 or 0) of the detections that count, of one class or all."""
         scores, labels = [], []
-        for one, values, found in zip(self.labelled, self.scores, self.labels, strict=True):
-            chosen = found >= Label.FALSE
-            if class_id is not None:
-                chosen &= one.sequence.class_ids == class_id
+        for index, (values, found) in enumerate(zip(self.scores, self.labels, strict=True)):
+            chosen = self.counted(index, class_id)
             scores.append(values[chosen])
             labels.append(found[chosen] == Label.TRUE)
         return np.concatenate(scores).astype(np.float64), np.concatenate(labels).astype(np.float64)
@@ -146,7 +149,7 @@ class Reliability:
 def reliability(probabilities: Floats, labels: Floats) -> Reliability:
     """Bins of detections with these probabilities and labels (1 or 0), of which there is one or more."""
     order = np.argsort(probabilities, kind="stable")
-    parts = np.array_split(order, min(_BINS, len(order)))
+    parts = np.array_split(order, min(BINS, len(order)))
     return Reliability(
         np.array([len(part) for part in parts]),
         np.array([probabilities[part].mean() for part in parts]),

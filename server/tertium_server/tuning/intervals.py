@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .curve import Counts, Curve, Floats, UndeterminedError, f1_of, quotients
+from .curve import Counts, Curve, Floats, f1_of, quotients
 from .sweep import accumulate_rising
 from .units import BlockCounts, Units
 
@@ -70,6 +70,11 @@ def figure_intervals(counts: BlockCounts, seed: int, draws: int = DRAWS, level: 
     return _intervals(*_figures(counts, resamples), level=level, blocks=len(counts.tp))
 
 
+def figure_draws(counts: BlockCounts, seed: int, draws: int = DRAWS) -> dict[str, Floats]:
+    """(draws,) of precision, recall and f1: what each resample of these counts gave."""
+    return dict(zip(("precision", "recall", "f1"), _figures(counts, draw(len(counts.tp), seed, draws)), strict=True))
+
+
 def difference_intervals(
     first: BlockCounts, second: BlockCounts, seed: int, draws: int = DRAWS, level: float = LEVEL
 ) -> FigureIntervals:
@@ -89,21 +94,28 @@ def share_interval(parts: Counts, wholes: Counts, seed: int, draws: int = DRAWS,
 
 def curve_intervals(units: Units, seed: int, draws: int = CURVE_DRAWS, level: float = LEVEL) -> CurveIntervals:
     """Intervals of what is read off the curve: each resample is swept anew."""
-    blocks = len(units.positives)
-    figures = np.full((4, draws), np.nan)
+    figures, blocks = curve_draws(units, seed, draws), len(units.positives)
+    return CurveIntervals(**{name: interval(values, level, blocks) for name, values in figures.items()})
+
+
+def curve_draws(units: Units, seed: int, draws: int = CURVE_DRAWS, *, recommended: bool = True) -> dict[str, Floats]:
+    """(draws,) of each field of CurveIntervals: what each resample gave, NaN where it has no best threshold.
+
+    ``recommended``: with the top of the smoothed curve, which takes as long as all the rest.
+    """
+    names = ("best_f1", "best_threshold", "average_precision", *(("recommended_threshold",) if recommended else ()))
+    figures = {name: np.full(draws, np.nan) for name in names}
     ordered = _by_score(units)
-    for index, weights in enumerate(draw(blocks, seed, draws)):
+    for index, weights in enumerate(draw(len(units.positives), seed, draws)):
         curve = _resampled(ordered, weights)
-        figures[3, index] = curve.average_precision
-        try:
-            best, recommended = curve.best(), curve.recommended()
-        except UndeterminedError:
+        figures["average_precision"][index] = curve.average_precision
+        if curve.obstacle:
             continue  # such a resample has no best threshold; the others do
-        figures[:3, index] = best.f1, best.threshold, recommended.threshold
-    names = ("best_f1", "best_threshold", "recommended_threshold", "average_precision")
-    return CurveIntervals(
-        **{name: interval(values, level, blocks) for name, values in zip(names, figures, strict=True)}
-    )
+        best = curve.best()
+        figures["best_f1"][index], figures["best_threshold"][index] = best.f1, best.threshold
+        if recommended:
+            figures["recommended_threshold"][index] = curve.recommended().threshold
+    return figures
 
 
 def interval(values: Floats, level: float, blocks: int) -> Interval:

@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from importlib.metadata import version
+from types import MappingProxyType
 from typing import Any
-
-import numpy as np
 
 from tertium_server.engine import Workspace
 from tertium_server.policy import Policy, default_policy
 
-from .choosing import Choice, choose_thresholds
+from .assigning import Assigned, Task, assign_thresholds, members_of
+from .cache import ReplayCache
+from .comparing import Sides, by_group, by_iou, compare_sides, on_grid
 from .curve import UndeterminedError
-from .figures import Matching, Scored, describe
-from .fit.crossvalidation import HeldOut, cross_validate, make_materials
+from .decisions import ReplayError
+from .evaluate import EvaluateOptions, Evaluation, evaluate
+from .figures import Matching, Scored
+from .fit.crossvalidation import HeldOut, combine, cross_validate, make_materials
 from .fit.folds import Folds, make_folds
-from .fit.logistic import log_loss
 from .fit.model import Effort, fit_policy
 from .fit.observation import Observation, match_by_score, observe
-from .matching import Rule, match
+from .guarding import Guarded, guard
+from .judged import judge
+from .limits import Limits
+from .matching import Matches, Rule, match
 from .objectives import F1, Objective, write_objective
+from .provenance import provenance
 from .readers import Labelled
+from .replay import replay
+from .spread import Spread
 from .tracks import track_units
-from .units import Place, Units, merge
+from .units import Place, Unit, Units, frame_units, merge
 
-GUARD_TOLERANCE = 1e-3
-"""Fusion may lose this much F1 to the raw score on held-out folds; a class that loses more is judged by its calibrated score alone."""
+Told = Callable[[str, int, int], None]
+"""Hears what is being done, and how many of how many steps are done."""
 
-Told = Callable[[str], None]
+_UNITS = (Unit.BOX, Unit.TRACK, Unit.FRAME)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,16 +47,34 @@ class TuneOptions:
     """What the two thresholds are chosen for."""
 
     matching: Matching = field(default_factory=Matching)
-    """How figures pair detections with truth."""
+    """How figures pair detections with truth. Fits always learn from matches by score."""
+
+    limits: Limits = field(default_factory=Limits)
+    """Which thresholds may be chosen."""
+
+    units: tuple[Unit, ...] = _UNITS
+    """What thresholds are chosen for. Those of boxes and tracks go into the policy; those of frames are told."""
+
+    iou_grid: tuple[float, ...] = ()
+    """IoUs at which figures are given, besides that of the matching."""
+
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    """Patterns of sequence names by group: each gets figures and thresholds of its own."""
 
     folds: int | None = None
     """Folds of cross-validation; None: one for each sequence, five at most."""
 
     seed: int = 0
-    """Of the deal of sequences into folds."""
+    """Of the deal of sequences into folds, and of the resamples behind intervals."""
 
     jobs: int = 1
     """Processes at a time. The result is the same whatever their number."""
+
+    backend: str = "loky"
+    """joblib's name of who does the work."""
+
+    cache: ReplayCache | None = None
+    """Where folds that were replayed are kept; None: nowhere."""
 
     effort: Effort = field(default_factory=lambda: Effort(1))
     """How hard evidence parameters are searched for."""
@@ -75,202 +98,160 @@ class Tuning:
     """What it was done on."""
 
     held_out: tuple[HeldOut, ...] = field(repr=False)
-    """What the folds' policies say of each sequence, for reports."""
+    """What the folds' policies say of each sequence, each class on its rung; for reports."""
 
 
-def tune(labelled: Sequence[Labelled], options: TuneOptions = TuneOptions(), told: Told = lambda _: None) -> Tuning:
+def tune(
+    labelled: Sequence[Labelled],
+    options: TuneOptions = TuneOptions(),
+    told: Told = lambda _what, _done, _all: None,
+    *,
+    failed: Mapping[str, str] = MappingProxyType({}),
+) -> Tuning:
     """Fits a policy to labelled sequences and chooses its thresholds. ``told`` hears what is being done.
+
+    ``failed``: sequences that could not be read, with the reason; those that the engine refuses join them, and the rest goes on.
 
     Raises:
         UndeterminedError: there is no object, no detection, or no right one.
-        ReplayError: the engine refused a frame.
+        ReplayError: the engine refused a frame of every sequence.
     """
     start = default_policy()
+    labelled, failed = _playable(labelled, start, failed)
+    members_of(options.groups, labelled)  # refused now, not after minutes
+    _require(labelled, options.matching)
     matches = [match_by_score(one, options.matching.iou) for one in labelled]
-    folds = make_folds(
+    folds = _folds(labelled, options)
+    steps = folds.count + 3
+    told("cross-validation", 0, steps)
+    by_rung = cross_validate(
+        labelled, matches, folds, start, options.effort,
+        spread=Spread(options.jobs, options.backend), cache=options.cache,
+        told=lambda done: told("cross-validation", done, steps),
+    )  # fmt: skip
+    guarded = guard(labelled, by_rung, folds, options.matching)
+    held = combine(labelled, by_rung, guarded.rungs)
+    told("the policy of all sequences", folds.count, steps)
+    fitted = fit_policy(make_materials(labelled, matches, folds, None), start, options.effort, rungs=guarded.rungs)
+    told("thresholds", folds.count + 1, steps)
+    work = _Work(labelled, matches, options, folds, guarded, tuple(held))
+    boxes, assigned, doubts = work.thresholds(fitted.policy)
+    told("figures and their intervals", folds.count + 2, steps)
+    return work.finish(boxes, assigned, doubts, failed)
+
+
+def _playable(
+    labelled: Sequence[Labelled], start: Policy, failed: Mapping[str, str]
+) -> tuple[tuple[Labelled, ...], dict[str, str]]:
+    """Sequences that the engine takes, and those that failed, with the reason."""
+    workspace, good, bad = Workspace(), [], dict(failed)
+    last: ReplayError | None = None
+    for one in labelled:
+        try:
+            replay(one.sequence, start, workspace=workspace)
+        except ReplayError as error:
+            bad[one.name], last = error.problem, error
+        else:
+            good.append(one)
+    if last is not None and not good:
+        raise last
+    return tuple(good), bad
+
+
+def _require(labelled: Sequence[Labelled], matching: Matching) -> None:
+    """Says so at once where nothing can be told.
+
+    Raises:
+        UndeterminedError: there is no object, no detection, or no right one.
+    """
+    Scored.of(labelled, [one.sequence.scores for one in labelled], matching).units().curve().require()
+
+
+def _folds(labelled: Sequence[Labelled], options: TuneOptions) -> Folds:
+    return make_folds(
         [one.sequence.frames for one in labelled],
         [one.sequence.length for one in labelled],
         [one.sequence.first_frame for one in labelled],
         options.folds,
         options.seed,
     )
-    told(f"cross-validation, 0 of {folds.count} folds")
-    held = cross_validate(
-        labelled, matches, folds, start, options.effort, jobs=options.jobs,
-        told=lambda done: told(f"cross-validation, {done} of {folds.count} folds"),
-    )  # fmt: skip
-    guarded = guard(labelled, held, folds, options.matching)
-    told("the policy of all sequences")
-    fitted = fit_policy(make_materials(labelled, matches, folds, None), start, options.effort, guarded=guarded)
-    workspace = Workspace()
-    seen = [observe(one, found, fitted.policy, workspace) for one, found in zip(labelled, matches, strict=True)]
-    told("thresholds")
-    boxes = Scored.of(labelled, [one.probabilities for one in seen], options.matching)
-    places = Place.of_all(labelled)
-    doubts = []
-    tracks: Units | None = None
-    try:
-        tracks = _track_units(seen, places, options.matching)
-    except UndeterminedError as error:  # many a format's truth does not say which box is whose
-        doubts.append(f"track, all classes: {error}; the thresholds of the built-in policy are kept")
-    hours = sum(one.sequence.length / one.sequence.fps for one in labelled) / 3600.0
-    units = {"box": boxes.units(places)} | ({} if tracks is None else {"track": tracks})
-    policy, chosen, warnings = _with_thresholds(fitted.policy, labelled, units, options, hours)
-    summary = {
-        "objective": write_objective(options.objective),
-        "matching": options.matching.as_json(),
-        "sequences": [one.name for one in labelled],
-        "frames": sum(one.sequence.length for one in labelled),
-        **_figures(labelled, held, boxes, options.matching),
-        "folds": {"count": folds.count, "unit": folds.unit, "seed": options.seed},
-        "fusion_does_not_help": sorted(guarded),
-        "thresholds": chosen,
-        "warnings": [*doubts, *warnings, *(text for one in labelled for text in one.warnings)],
-    }
-    policy = Policy.model_validate(
-        {**policy.model_dump(mode="json"), "name": options.name, "provenance": _provenance(labelled, options, summary)}
-    )
-    summary = {"policy": {"name": policy.name, "version": policy.version}, **summary}
-    return Tuning(policy, summary, options, tuple(labelled), tuple(held))
 
 
-def guard(labelled: Sequence[Labelled], held: Sequence[HeldOut], folds: Folds, matching: Matching) -> frozenset[str]:
-    """Classes for which fusion does worse on held-out folds than the score: F1 on each fold at its own best threshold, or log loss."""
-    raw = Scored.of(labelled, [one.sequence.scores for one in labelled], matching)
-    fused = Scored.of(labelled, [one.probabilities for one in held], matching)
-    calibrated = Scored.of(labelled, [one.calibrated for one in held], matching)
-    worse = set()
-    for class_id, name in labelled[0].sequence.class_names.items():
-        gains = _f1_by_fold(fused, folds, class_id) - _f1_by_fold(raw, folds, class_id)
-        losses = log_loss(*fused.judged(class_id)) - log_loss(*calibrated.judged(class_id))
-        if gains < -GUARD_TOLERANCE or losses > 0.0:
-            worse.add(name)
-    return frozenset(worse)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Work:
+    """What is known once folds are done."""
 
+    labelled: tuple[Labelled, ...]
+    matches: list[Matches]
+    options: TuneOptions
+    folds: Folds
+    guarded: Guarded
+    held: tuple[HeldOut, ...]
 
-def _f1_by_fold(scored: Scored, folds: Folds, class_id: int) -> float:
-    """Mean over folds of the best F1 of each, weighted by its objects: folds are not pooled, for their intercepts differ.
-
-    Blocks of one sequence are: none of them holds enough to be judged alone.
-    """
-    if folds.unit == "block":
-        return _f1_or_zero(scored.units().of_class(class_id))
-    total, weight = 0.0, 0
-    for fold in range(folds.count):
-        chosen = [index for index, held in enumerate(folds.of_sequence) if held.size and held[0] == fold]
-        if chosen:
-            units = scored.only(chosen).units().of_class(class_id)
-            objects = int(units.positives.sum())
-            total += objects * _f1_or_zero(units)
-            weight += objects
-    return total / weight if weight else 0.0
-
-
-def _f1_or_zero(units: Units) -> float:
-    curve = units.curve()
-    return 0.0 if curve.obstacle else curve.best().f1
-
-
-def _track_units(seen: Sequence[Observation], places: Sequence[Place], matching: Matching) -> Units:
-    parts = []
-    for one, place in zip(seen, places, strict=True):
-        matches = match(one.labelled, one.probabilities, matching.iou, Rule.SCORE)
-        parts.append(track_units(one.labelled, matches, one.track_ids, one.track_probabilities, place))
-    return merge(parts)
-
-
-def _with_thresholds(
-    policy: Policy, labelled: Sequence[Labelled], units: Mapping[str, Units], options: TuneOptions, hours: float
-) -> tuple[Policy, dict[str, Any], list[str]]:
-    """The policy with thresholds for boxes and tracks, over all classes and by class; what they are; and what to know about them."""
-    tree = policy.model_dump(mode="json")
-    chosen: dict[str, Any] = {"overall": {}, "classes": {}}
-    warnings: list[str] = []
-    common: dict[str, Choice] = {}
-    for unit, changes in units.items():
-        common[unit] = choose_thresholds(changes, options.objective, hours=hours)
-        tree["defaults"][unit]["thresholds"] |= _pair(common[unit])
-        chosen["overall"][unit] = _chosen(common[unit])
-        warnings += [f"{unit}, all classes: {text}" for text in common[unit].thresholds.warnings]
-    for class_id, name in labelled[0].sequence.class_names.items():
-        chosen["classes"][name] = {}
-        for unit, changes in units.items():
+    def thresholds(self, policy: Policy) -> tuple[Scored, Assigned, list[str]]:
+        """Boxes as the policy scores them, the policy with its thresholds, and doubts."""
+        workspace, options = Workspace(), self.options
+        seen = [observe(one, found, policy, workspace) for one, found in zip(self.labelled, self.matches, strict=True)]
+        boxes = Scored.of(self.labelled, [one.probabilities for one in seen], options.matching)
+        places = Place.of_all(self.labelled)
+        units, doubts = dict[Unit, Units](), []
+        for unit in options.units:
             try:
-                choice = choose_thresholds(changes.of_class(class_id), options.objective, hours=hours)
-            except UndeterminedError as error:
-                warnings.append(f"{unit}, {name}: {error}; the thresholds of all classes are used")
-                choice = common[unit]
+                units[unit] = boxes.units(places) if unit is Unit.BOX else self._units(seen, places, unit)
+            except UndeterminedError as error:  # many a format's truth does not say which box is whose
+                doubts.append(f"{unit}, all classes: {error}; the thresholds of the built-in policy are kept")
+        task = Task(objective=options.objective, limits=options.limits, groups=options.groups)
+        return boxes, assign_thresholds(policy, self.labelled, places, units, task), doubts
+
+    def _units(self, seen: Sequence[Observation], places: Sequence[Place], unit: Unit) -> Units:
+        parts = []
+        for one, place in zip(seen, places, strict=True):
+            found = match(one.labelled, one.probabilities, self.options.matching.iou, Rule.SCORE)
+            if unit is Unit.TRACK:
+                parts.append(track_units(one.labelled, found, one.track_ids, one.track_probabilities, place))
             else:
-                warnings += [f"{unit}, {name}: {text}" for text in choice.thresholds.warnings]
-            tree["classes"][name][unit]["thresholds"] |= _pair(choice)
-            chosen["classes"][name][unit] = _chosen(choice)
-    return Policy.model_validate(tree), chosen, warnings
+                parts.append(frame_units(one.labelled, found, one.probabilities, place))
+        return merge(parts)
 
+    def finish(self, boxes: Scored, assigned: Assigned, doubts: Sequence[str], failed: Mapping[str, str]) -> Tuning:
+        """The summary, and the policy with its provenance."""
+        options, places = self.options, Place.of_all(self.labelled)
+        sides = Sides.of(self.held, boxes, options.matching)
+        evaluation = self._evaluate(assigned.policy)
+        summary: dict[str, Any] = {
+            "objective": write_objective(options.objective),
+            "matching": options.matching.as_json(),
+            "limits": options.limits.as_json(),
+            "intervals": {"level": 0.95, "blocks": places[0].count, "of": str(places[0].unit), "seed": options.seed},
+            "sequences": [one.name for one in self.labelled],
+            "failed_sequences": dict(failed),
+            "frames": sum(one.sequence.length for one in self.labelled),
+            **compare_sides(sides, self.folds, places, options.seed),
+            "groups": by_group(sides, members_of(options.groups, self.labelled)),
+            "grid": on_grid(sides, options.limits),
+            "iou_grid": by_iou(sides, options.matching, options.iou_grid),
+            "folds": {"count": self.folds.count, "unit": self.folds.unit, "seed": options.seed},
+            "fusion_does_not_help": self.guarded.without_fusion(),
+            "guard": self.guarded.as_json(),
+            "thresholds": assigned.chosen,
+            "at_thresholds": evaluation.describe(),
+            "warnings": [
+                *(f"sequence {name} was left out: {why}" for name, why in failed.items()),
+                *doubts,
+                *assigned.warnings,
+                *(text for one in self.labelled for text in one.warnings),
+            ],
+        }
+        tree = assigned.policy.model_dump(mode="json")
+        policy = Policy.model_validate({**tree, "name": options.name, "provenance": provenance(self.labelled, summary)})
+        summary = {"policy": {"name": policy.name, "version": policy.version}, **summary}
+        return Tuning(policy, summary, options, self.labelled, self.held)
 
-def _pair(choice: Choice) -> dict[str, float]:
-    """Thresholds as probabilities: what accepts nothing, or everything, is 1 or 0."""
-    yes = min(choice.thresholds.yes.threshold, 1.0)
-    return {"yes": yes, "no": min(max(choice.thresholds.no.threshold, 0.0), yes)}
-
-
-def _chosen(choice: Choice) -> dict[str, Any]:
-    pair = choice.thresholds
-    return {
-        **_pair(choice),
-        "precision_of_yes": _number(pair.yes.precision),
-        "recall_of_yes": _number(pair.yes.recall),
-        "recall_of_yes_and_maybe": _number(pair.no.recall),
-        "maybe": pair.reviewed,
-        "maybe_share": _number(pair.share),
-        "f1_with_people": _number(pair.together.f1),
-        "promises": [
-            {"of": str(one.aim), "target": one.target, "confidence": one.confidence, "given": one.is_given}
-            for one in choice.promises
-        ],
-    }
-
-
-def _number(value: float) -> float | None:
-    return value if np.isfinite(value) else None
-
-
-def _figures(
-    labelled: Sequence[Labelled], held: Sequence[HeldOut], boxes: Scored, matching: Matching
-) -> dict[str, Any]:
-    """Figures of the raw score and of the fused probability, on all data and held out."""
-    raw = describe(Scored.of(labelled, [one.sequence.scores for one in labelled], matching), probabilities=False)
-    calibrated = Scored.of(labelled, [one.calibrated for one in held], matching)
-    fused = Scored.of(labelled, [one.probabilities for one in held], matching)
-    return {
-        "all_data": {"raw": raw, "fused": describe(boxes, probabilities=True)},
-        "held_out": {
-            "raw": raw,
-            "calibrated": describe(calibrated, probabilities=True),
-            "fused": describe(fused, probabilities=True),
-            "pooled": "the probabilities that each fold's own policy gives, without any adjustment between folds",
-        },
-    }
-
-
-def _provenance(labelled: Sequence[Labelled], options: TuneOptions, summary: Mapping[str, Any]) -> dict[str, Any]:
-    """Where the numbers of a policy came from."""
-    held = {which: summary["held_out"][which]["overall"] for which in ("raw", "fused")}
-    return {
-        "made_by": f"tertium tune {version('tertium')}",
-        "date": datetime.now(UTC).date().isoformat(),
-        "objective": summary["objective"],
-        "matching": dict(summary["matching"]),
-        "seed": options.seed,
-        "data": {one.name: {"frames": one.sequence.length, "sha256": _digest(one)} for one in labelled},
-        "held_out": {
-            which: {key: figures.get(key) for key in ("best_f1", "average_precision", "log_loss")}
-            for which, figures in held.items()
-        },
-        "fusion_does_not_help": list(summary["fusion_does_not_help"]),
-    }
-
-
-def _digest(one: Labelled) -> str:
-    digest = hashlib.sha256(one.sequence.source.read_bytes())
-    digest.update(one.truth.source.read_bytes())
-    return digest.hexdigest()
+    def _evaluate(self, policy: Policy) -> Evaluation:
+        """What the server itself says by this policy: the figures that `evaluate` gives."""
+        options, workspace = self.options, Workspace()
+        judged = [
+            judge(one, replay(one.sequence, policy, workspace=workspace), policy, options.matching)
+            for one in self.labelled
+        ]
+        return evaluate(judged, EvaluateOptions(seed=options.seed, matching=options.matching))

@@ -37,7 +37,6 @@ class Letterhead:
         include_tracks: bool,
         include_coasted: bool,
     ) -> None:
-        self._version = np.frombuffer(policy_version.encode(), np.uint8)  # held, for its address is
         self.entries: NDArray[np.int64] = np.zeros(10, np.int64)
         self.entries[BASE] = ids.base
         self.entries[DETECTIONS] = detections
@@ -46,6 +45,11 @@ class Letterhead:
         self.entries[BOXES] = include_boxes
         self.entries[TRACKS] = include_tracks
         self.entries[COASTED] = include_coasted
+        self.stamp(policy_version)
+
+    def stamp(self, policy_version: str) -> None:
+        """Names the policy that judges from now on."""
+        self._version = np.frombuffer(policy_version.encode(), np.uint8)  # held, for its address is
         self.entries[VERSION] = self._version.ctypes.data
         self.entries[VERSION_SIZE] = len(self._version)
 

@@ -28,9 +28,16 @@ class Folds:
     of_sequence: tuple[NDArray[np.int64], ...]
     """For each sequence (N,) the fold of each detection."""
 
+    fold_of: tuple[int, ...] = ()
+    """For each sequence the fold that holds it out, where sequences are held out whole, with detections or without."""
+
     def held_out(self, sequence: int, fold: int) -> NDArray[np.bool_]:
         """(N,) the detections of a sequence that a fold holds out."""
         return np.asarray(self.of_sequence[sequence] == fold)
+
+    def sequences_of(self, fold: int) -> list[int]:
+        """Sequences that a fold holds out whole; none where blocks are held out."""
+        return [] if self.unit == "block" else [place for place, own in enumerate(self.fold_of) if own == fold]
 
 
 def make_folds(
@@ -56,4 +63,5 @@ def make_folds(
         fold = int(load.argmin())
         fold_of[index] = fold
         load[fold] += lengths[index]
-    return Folds(folds, "sequence", tuple(np.full(len(rows), fold_of[index]) for index, rows in enumerate(frames)))
+    of_sequence = tuple(np.full(len(rows), fold_of[index]) for index, rows in enumerate(frames))
+    return Folds(folds, "sequence", of_sequence, tuple(fold_of.tolist()))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tertium_server.tuning.kernels.logistic import chances, likelihood
+
 Floats = NDArray[np.float64]
 
 LEAST_PROBABILITY = 1e-6
@@ -41,6 +43,19 @@ def sigmoid(values: Floats) -> Floats:
     return np.asarray(0.5 * (1.0 + np.tanh(0.5 * values)))
 
 
+def log_odds_of(features: Floats, coefficients: Floats) -> Floats:
+    """(N,) the sums of features (N, K), each times its coefficient (K,): one after the other, the same on every machine."""
+    total = np.zeros(len(features))
+    for place, coefficient in enumerate(coefficients.tolist()):
+        total += coefficient * features[:, place]
+    return total
+
+
+def predict(features: Floats, coefficients: Floats) -> Floats:
+    """(N,) what a logistic model says of features (N, K)."""
+    return np.asarray(chances(np.ascontiguousarray(features, np.float64), np.asarray(coefficients, np.float64)))
+
+
 def log_loss(probabilities: Floats, labels: Floats, weights: Floats | None = None) -> float:
     """The mean negative log-likelihood of labels (0 or 1); 0 for no labels."""
     if len(labels) == 0:
@@ -66,7 +81,10 @@ def fit_logistic(
     spread[spread < _LEAST_SPREAD] = 1.0
     pull = np.full(len(ridge.centre), ridge.strength / count + _LEAST_PULL)
     pull[0] = _LEAST_PULL
-    problem = _Problem(features / spread, labels, share, ridge.centre * spread, pull, np.where(rising, 0.0, -np.inf))
+    scaled = np.ascontiguousarray(features / spread)
+    problem = _Problem(
+        scaled, np.asarray(labels, np.float64), share, ridge.centre * spread, pull, np.where(rising, 0.0, -np.inf)
+    )
     return np.asarray(problem.solve() / spread)
 
 
@@ -83,38 +101,44 @@ class _Problem:
 
     def solve(self) -> Floats:
         """Its minimum, by Newton's method on the coefficients that are free: one at its floor stays there while the gradient pushes it down."""
-        coefficients = np.maximum(self.centre, self.floor)
-        loss = self.loss(coefficients)
+        at = self._at(np.maximum(self.centre, self.floor))
         for _ in range(_MOST_STEPS):
-            trial, found = self._descend(coefficients, self._newton_step(coefficients), loss)
-            gained, coefficients, loss = loss - found, trial, found
+            found = self._descend(at, self._newton_step(at))
+            gained, at = at.loss - found.loss, found
             if gained < _LEAST_GAIN:
                 break
-        return coefficients
+        return at.coefficients
 
-    def loss(self, coefficients: Floats) -> float:
-        values = self.features @ coefficients
+    def _at(self, coefficients: Floats) -> _Here:
+        loss, gradient, hessian = likelihood(self.features, self.labels, self.share, coefficients)
         away = coefficients - self.centre
-        likelihood = self.share @ (np.logaddexp(0.0, values) - self.labels * values)
-        return float(likelihood + 0.5 * self.pull @ (away * away))
+        pulled = self.pull * away
+        return _Here(
+            coefficients, loss + 0.5 * float((pulled * away).sum()), gradient + pulled, hessian + np.diag(self.pull)
+        )
 
-    def _newton_step(self, coefficients: Floats) -> Floats:
-        chances = sigmoid(self.features @ coefficients)
-        gradient = (self.share * (chances - self.labels)) @ self.features + self.pull * (coefficients - self.centre)
-        free = (coefficients > self.floor) | (gradient < 0.0)
-        chosen = self.features[:, free]
-        hessian = (chosen.T * (self.share * chances * (1.0 - chances))) @ chosen + np.diag(self.pull[free])
-        step = np.zeros(len(coefficients))
-        step[free] = np.linalg.solve(hessian, gradient[free])
+    def _newton_step(self, at: _Here) -> Floats:
+        free = (at.coefficients > self.floor) | (at.gradient < 0.0)
+        step = np.zeros(len(at.coefficients))
+        step[free] = np.linalg.solve(at.hessian[np.ix_(free, free)], at.gradient[free])
         return step
 
-    def _descend(self, start: Floats, step: Floats, loss: float) -> tuple[Floats, float]:
+    def _descend(self, start: _Here, step: Floats) -> _Here:
         """The first of the step, its half, its quarter … that does not raise the loss; the start, where even a tiny one does."""
         size = 1.0
         while size > _LEAST_STEP:
-            trial = np.maximum(start - size * step, self.floor)
-            found = self.loss(trial)
-            if found <= loss:
-                return trial, found
+            trial = self._at(np.maximum(start.coefficients - size * step, self.floor))
+            if trial.loss <= start.loss:
+                return trial
             size *= 0.5
-        return start, loss
+        return start
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Here:
+    """Coefficients (K,), with the penalized loss there, its gradient (K,) and its Hessian (K, K)."""
+
+    coefficients: Floats
+    loss: float
+    gradient: Floats
+    hessian: Floats

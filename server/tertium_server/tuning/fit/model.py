@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,21 @@ from tertium_server.policy import Policy
 from tertium_server.tuning.matching import Matches
 from tertium_server.tuning.readers import Labelled
 
-from .logistic import Floats, Ridge, fit_logistic, log_loss, sigmoid
+from .logistic import Floats, Ridge, fit_logistic, log_loss, predict
 from .observation import Observation, observe
-from .readouts import BOX_CAPACITIES, BOX_NAMES, BOX_RISING, TRACK_NAMES, Examples, Readout, fit_box, fit_track
+from .readouts import (
+    BOX_NAMES,
+    BOX_RISING,
+    SCORE_ALONE,
+    TRACK_NAMES,
+    Examples,
+    Readout,
+    fit_box,
+    fit_track,
+    halved,
+    rescale,
+)
+from .rungs import Rung
 from .search import search
 
 Tree = dict[str, Any]
@@ -75,47 +88,104 @@ def fit_policy(
     start: Policy,
     effort: Effort = Effort(),  # frozen
     *,
-    guarded: frozenset[str] = frozenset(),
+    rungs: Mapping[str, Rung] = MappingProxyType({}),
     told: Callable[[str], None] = lambda _: None,
 ) -> Fitted:
-    """A policy for these sequences, starting from another. Classes that are ``guarded`` are judged by their calibrated score alone.
+    """A policy for these sequences, starting from another. Each class is fitted on its rung, on the first where none is named.
 
     ``told`` hears of each replay, by what it is for. The same materials give the same policy.
     """
-    workspace = Workspace()
-    names = dict(materials[0].labelled.sequence.class_names)
-    defaults: Tree = start.model_dump(mode="json")["defaults"]
-    calibrations = {class_id: _calibrate(materials, [class_id]) for class_id in names}
-    defaults = {**defaults, "scores": {**defaults["scores"], **_calibrate(materials, list(names))}}
-
-    def assemble(
-        judgement: Tree, readouts: dict[int, tuple[Readout, Readout]], common: tuple[Readout, Readout] | None
-    ) -> Policy:
-        return _assemble(start, judgement, names, calibrations, readouts, common)
-
-    def run(judgement: Tree) -> list[Observation]:
-        policy = assemble(judgement, {}, None)
-        return [observe(one.labelled, one.matches, policy, workspace) for one in materials]
-
-    def loss(judgement: Tree) -> float:
-        return _search_loss(run(judgement), materials, list(names), _box_centre(judgement))
-
-    if effort.sweeps:
-        defaults, _ = search(defaults, loss, sweeps=effort.sweeps, told=lambda: told("evidence"))
+    fit = _Fit.of(materials, start)
+    searched = fit.search(effort, told)
+    on = {class_id: rungs.get(name, Rung.FITTED) for class_id, name in fit.names.items()}
+    judgements = {class_id: fit.base if rung.is_start else searched for class_id, rung in on.items()}
     readouts: dict[int, tuple[Readout, Readout]] = {}
     common: tuple[Readout, Readout] | None = None
     # Read-outs say which tracks are established, and those are matched first: fitted twice, on what the first fit tracks.
     for _ in range(2):
-        policy = assemble(defaults, readouts, common)
-        observations = [observe(one.labelled, one.matches, policy, workspace) for one in materials]
+        observations = fit.observe(fit.assemble(searched, judgements, readouts, common))
         told("read-outs")
-        common = _fit_readouts(observations, materials, list(names), defaults, score_only=False)
+        everything = fit.readouts(observations, list(fit.names), searched)
+        alone = len(fit.names) == 1  # then all classes together are that class
         readouts = {
-            class_id: _fit_readouts(observations, materials, [class_id], defaults, score_only=name in guarded)
-            for class_id, name in names.items()
-            if _true_count(materials, class_id) >= _LEAST_TRUE
+            class_id: everything
+            if alone and on[class_id] is Rung.FITTED
+            else fit.readouts(observations, [class_id], judgements[class_id], on[class_id])
+            for class_id in fit.names
+            if fit.true_count(class_id) >= _LEAST_TRUE or on[class_id].is_start
         }
-    return Fitted(assemble(defaults, readouts, common), {names[class_id]: pair for class_id, pair in readouts.items()})
+        common = everything
+    policy = fit.assemble(searched, judgements, readouts, common)
+    return Fitted(policy, {fit.names[class_id]: pair for class_id, pair in readouts.items()})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fit:
+    """What all steps of a fit have in common."""
+
+    materials: Sequence[Material]
+    start: Policy
+    names: dict[int, str]
+    calibrations: dict[int, Tree]
+    base: Tree
+    """The defaults of the start, with scores calibrated over all classes."""
+
+    workspace: Workspace
+
+    @classmethod
+    def of(cls, materials: Sequence[Material], start: Policy) -> _Fit:
+        names = dict(materials[0].labelled.sequence.class_names)
+        defaults: Tree = start.model_dump(mode="json")["defaults"]
+        base = {**defaults, "scores": {**defaults["scores"], **_calibrate(materials, list(names))}}
+        calibrations = {class_id: _calibrate(materials, [class_id]) for class_id in names}
+        return cls(materials, start, names, calibrations, base, Workspace())
+
+    def search(self, effort: Effort, told: Callable[[str], None]) -> Tree:
+        """The defaults with the evidence parameters that serve these materials best."""
+        if not effort.sweeps:
+            return self.base
+
+        def loss(judgement: Tree) -> float:
+            observations = self.observe(self.assemble(judgement, {}, {}, None))
+            return _search_loss(observations, self.materials, list(self.names), _box_centre(judgement))
+
+        return search(self.base, loss, sweeps=effort.sweeps, told=lambda: told("evidence"))[0]
+
+    def observe(self, policy: Policy) -> list[Observation]:
+        return [observe(one.labelled, one.matches, policy, self.workspace) for one in self.materials]
+
+    def true_count(self, class_id: int) -> int:
+        return sum(int((one.matches.labels[_judged(one, [class_id])] == 1).sum()) for one in self.materials)
+
+    def readouts(
+        self, observations: Sequence[Observation], class_ids: list[int], judgement: Tree, rung: Rung = Rung.FITTED
+    ) -> tuple[Readout, Readout]:
+        """Those of box and track for these classes together."""
+        boxes = _examples(observations, self.materials, class_ids, tracks=False)
+        tracks = _examples(observations, self.materials, class_ids, tracks=True)
+        if rung.is_start:
+            box, track = rescale(boxes, _box_centre(judgement)), rescale(tracks, _track_centre(judgement))
+        else:
+            box = SCORE_ALONE if rung is Rung.SCORE else fit_box(boxes, _box_centre(judgement))
+            track = fit_track(tracks, _track_centre(judgement))
+        return (halved(box) if rung.is_half else box), track
+
+    def assemble(
+        self,
+        base: Tree,
+        judgements: Mapping[int, Tree],
+        readouts: Mapping[int, tuple[Readout, Readout]],
+        common: tuple[Readout, Readout] | None,
+    ) -> Policy:
+        """The policy of these parts: the defaults are what is right for all classes together, and each class has its own."""
+        tree = self.start.model_dump(mode="json")
+        classes = {}
+        for class_id, name in self.names.items():
+            judgement = judgements.get(class_id, base)
+            judgement = {**judgement, "scores": {**judgement["scores"], **self.calibrations[class_id]}}
+            classes[name] = _with_readouts(judgement, readouts.get(class_id, common))
+        tree |= {"defaults": _with_readouts(base, common), "classes": classes, "provenance": {}}
+        return Policy.model_validate(tree)
 
 
 def _calibrate(materials: Sequence[Material], class_ids: list[int]) -> Tree:
@@ -133,10 +203,6 @@ def _calibrate(materials: Sequence[Material], class_ids: list[int]) -> Tree:
 
 def _judged(one: Material, class_ids: list[int]) -> NDArray[np.bool_]:
     return np.asarray(one.usable & (one.matches.labels >= 0) & np.isin(one.labelled.sequence.class_ids, class_ids))
-
-
-def _true_count(materials: Sequence[Material], class_id: int) -> int:
-    return sum(int((one.matches.labels[_judged(one, [class_id])] == 1).sum()) for one in materials)
 
 
 def _examples(
@@ -166,7 +232,7 @@ def _search_loss(
             fitted = fit_logistic(
                 examples.features[~out], examples.labels[~out], BOX_RISING, Ridge(centre, _SEARCH_STRENGTH)
             )
-            probabilities[out] = sigmoid(examples.features[out] @ fitted)
+            probabilities[out] = predict(examples.features[out], fitted)
         total += stride * len(examples.labels) * log_loss(probabilities, examples.labels)
         count += stride * len(examples.labels)
     return total / max(count, 1)
@@ -180,20 +246,6 @@ def _track_centre(judgement: Tree) -> Floats:
     return np.array([judgement["track"]["weights"][name] for name in TRACK_NAMES])
 
 
-def _fit_readouts(
-    observations: Sequence[Observation],
-    materials: Sequence[Material],
-    class_ids: list[int],
-    judgement: Tree,
-    *,
-    score_only: bool,
-) -> tuple[Readout, Readout]:
-    capacities = {"score": BOX_CAPACITIES["score"]} if score_only else BOX_CAPACITIES
-    box = fit_box(_examples(observations, materials, class_ids, tracks=False), _box_centre(judgement), capacities)
-    track = fit_track(_examples(observations, materials, class_ids, tracks=True), _track_centre(judgement))
-    return box, track
-
-
 def _with_readouts(judgement: Tree, readouts: tuple[Readout, Readout] | None) -> Tree:
     if readouts is None:
         return judgement
@@ -204,21 +256,3 @@ def _with_readouts(judgement: Tree, readouts: tuple[Readout, Readout] | None) ->
         "box": {**judgement["box"], "weights": box},
         "track": {**judgement["track"], "weights": track},
     }
-
-
-def _assemble(
-    start: Policy,
-    judgement: Tree,
-    names: dict[int, str],
-    calibrations: dict[int, Tree],
-    readouts: dict[int, tuple[Readout, Readout]],
-    common: tuple[Readout, Readout] | None,
-) -> Policy:
-    """The policy of these parts: the defaults are what is right for all classes together, and each class has its own."""
-    tree = start.model_dump(mode="json")
-    base = _with_readouts(judgement, common)
-    classes = {
-        name: _with_readouts({**base, "scores": {**base["scores"], **calibrations[class_id]}}, readouts.get(class_id))
-        for class_id, name in names.items()
-    }
-    return Policy.model_validate({**tree, "defaults": base, "classes": classes, "provenance": {}})

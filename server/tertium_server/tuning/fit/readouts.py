@@ -6,12 +6,12 @@ weights it would have without data. Which of these it is, inner cross-validation
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .logistic import Floats, Ridge, fit_logistic, log_loss, sigmoid
+from .logistic import Floats, Ridge, fit_logistic, log_loss, log_odds_of, predict
 
 BOX_NAMES = ("constant", "score", "fast", "slow", "hits", "fit", "overlap")
 """Weights of the box read-out, in the order of its features."""
@@ -73,14 +73,36 @@ TRACK_CAPACITIES: dict[str, tuple[str, ...]] = {"levels": ("constant", "slow", "
 """Track read-outs, the smallest first."""
 
 
-def fit_box(examples: Examples, centre: Floats, capacities: dict[str, tuple[str, ...]] = BOX_CAPACITIES) -> Readout:
+SCORE_ALONE = Readout(np.array([0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]), "score", 0.0)
+"""The box read-out that takes a calibrated score for what it says."""
+
+_RESCALING_STRENGTH = 10.0
+
+
+def fit_box(examples: Examples, centre: Floats) -> Readout:
     """The box read-out for these examples, drawn towards ``centre`` (7,)."""
-    return _choose(examples, centre, BOX_NAMES, BOX_RISING, capacities)
+    return _choose(examples, centre, BOX_NAMES, BOX_RISING, BOX_CAPACITIES)
 
 
 def fit_track(examples: Examples, centre: Floats) -> Readout:
     """The track read-out for these examples, drawn towards ``centre`` (6,)."""
     return _choose(examples, centre, TRACK_NAMES, TRACK_RISING, TRACK_CAPACITIES)
+
+
+def rescale(examples: Examples, weights: Floats) -> Readout:
+    """A read-out with given weights (K,), moved and stretched so that what it says is right on average for these examples."""
+    values = np.column_stack((np.ones(len(examples.labels)), log_odds_of(examples.features, weights)))
+    ridge = Ridge(np.array([0.0, 1.0]), _RESCALING_STRENGTH)
+    offset, gain = fit_logistic(values, examples.labels, (False, True), ridge)
+    rescaled = gain * weights
+    rescaled[0] += offset
+    bounded = np.clip(rescaled, -_LARGEST_WEIGHT, _LARGEST_WEIGHT)
+    return Readout(bounded, "as given", _RESCALING_STRENGTH)
+
+
+def halved(box: Readout) -> Readout:
+    """A box read-out whose log-odds are the mean of this one's and the calibrated score's."""
+    return replace(box, weights=0.5 * (box.weights + SCORE_ALONE.weights))
 
 
 def _choose(
@@ -117,9 +139,8 @@ def _fit(
     strength: float,
 ) -> Floats:
     places = [names.index(name) for name in chosen]
-    drawn_to = centre[places]
-    if chosen == BOX_CAPACITIES["score"]:
-        drawn_to = np.array([0.0, 1.0])  # alone, a calibrated score is its own read-out
+    # Alone, a calibrated score is its own read-out.
+    drawn_to = SCORE_ALONE.weights[places] if chosen == BOX_CAPACITIES["score"] else centre[places]
     fitted = fit_logistic(
         examples.features[:, places],
         examples.labels,
@@ -144,5 +165,5 @@ def _held_out_loss(
     for group in np.unique(examples.groups):
         out = examples.groups == group
         weights = _fit(examples.only(~out), centre, names, rising, chosen, strength)
-        probabilities[out] = sigmoid(examples.features[out] @ weights)
+        probabilities[out] = predict(examples.features[out], weights)
     return log_loss(probabilities, examples.labels)

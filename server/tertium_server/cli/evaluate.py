@@ -1,0 +1,174 @@
+"""`tertium evaluate`: what a policy is worth on labelled recordings, alone or beside another."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .console import messages, steps_of
+from .failure import MISUSED, CommandError
+from .output import written
+from .recording_options import (
+    MEASURING,
+    RESULTS,
+    BackendOption,
+    ClassNameOption,
+    ClientTracksOption,
+    DetectionsArgument,
+    DetectionsFieldOption,
+    FormatOption,
+    FpsOption,
+    IouOption,
+    JobsOption,
+    MatchingOption,
+    MatchingRule,
+    NoCacheOption,
+    Scores,
+    ScoresOption,
+    SeedOption,
+    SequencesOption,
+    TruthArgument,
+    TruthFieldOption,
+    UnitName,
+    cache_of,
+    check_failed,
+    jobs_of,
+    read_pairs,
+    reading_of,
+)
+
+if TYPE_CHECKING:
+    from tertium_server.policy import Policy
+
+HELP = (
+    "Say what a policy is worth on labelled recordings.\n\n"
+    "Precision, recall and F1 of YES, and of YES and MAYBE together; how much people would have to see; average precision, log loss and "
+    "calibration; how long it takes until YES; by class, sequence, size of box and time. Each with an interval that resamples sequences, or "
+    "blocks of frames where they are few. With [bold]--against[/bold] a second policy, and the differences with theirs.\n\n"
+    "[dim]tertium evaluate recordings/ recordings/ --format mot --policy policy.yaml[/dim]"
+)
+
+_POLICIES = "The policies"
+
+
+def evaluate(  # noqa: PLR0913  # the options of the command line
+    detections: DetectionsArgument,
+    truth: TruthArgument,
+    format: FormatOption,  # noqa: A002  # the option's name
+    *,
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The policy to evaluate. Without one: the built-in.", rich_help_panel=_POLICIES
+        ),
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Another policy: differences are of the first less this one.",
+            rich_help_panel=_POLICIES,
+        ),
+    ] = None,
+    decisions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Take the decisions from this CSV, which [bold]tertium replay --out[/bold] wrote with the policy, instead of replaying.",
+            rich_help_panel=_POLICIES,
+        ),
+    ] = None,
+    client_tracks: ClientTracksOption = False,
+    unit: Annotated[
+        list[UnitName] | None,
+        typer.Option(
+            help="What is counted; may be given several times.", rich_help_panel=MEASURING, show_default="all three"
+        ),
+    ] = None,
+    matching: MatchingOption = MatchingRule.SCORE,
+    iou: IouOption = 0.5,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODULE:FUNCTION",
+            help="A figure of your own: a function that is given the judged sequences and returns a number, or a dict of numbers; may be "
+            "given several times. docs/tuning.md has an example.",
+            rich_help_panel=MEASURING,
+        ),
+    ] = None,
+    seed: SeedOption = 0,
+    json_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--json",
+            metavar="FILE",
+            help="Write all figures as JSON, unrounded. [bold]-[/bold]: standard output.",
+            rich_help_panel=RESULTS,
+        ),
+    ] = None,
+    jobs: JobsOption = None,
+    backend: BackendOption = "loky",
+    no_cache: NoCacheOption = False,
+    sequences: SequencesOption = "*",
+    class_name: ClassNameOption = "object",
+    scores: ScoresOption = Scores.PROBABILITY,
+    fps: FpsOption = None,
+    detections_field: DetectionsFieldOption = "",
+    truth_field: TruthFieldOption = "",
+) -> None:
+    """The command; HELP says what it does."""
+    # From here on things are slow to load.
+    from tertium_server.tuning.evaluate import EvaluateOptions  # noqa: PLC0415
+    from tertium_server.tuning.evaluate_command import Work  # noqa: PLC0415
+    from tertium_server.tuning.evaluate_metrics import find_metric  # noqa: PLC0415
+    from tertium_server.tuning.figures import Matching  # noqa: PLC0415
+    from tertium_server.tuning.matching import Rule  # noqa: PLC0415
+    from tertium_server.tuning.replay import ReplayOptions  # noqa: PLC0415
+    from tertium_server.tuning.spread import Spread  # noqa: PLC0415
+    from tertium_server.tuning.units import Unit  # noqa: PLC0415
+
+    from .evaluation_tables import show  # noqa: PLC0415
+
+    if decisions is not None and against is not None:
+        raise CommandError("--against replays a second policy, --decisions is of one; leave one out", MISUSED)
+    metrics = tuple(find_metric(name) for name in metric or [])
+    first, second = _policy(policy), None if against is None else _policy(against)
+    with steps_of("reading") as say:
+        reading = reading_of(class_name, scores, fps, detections_field, truth_field)
+        labelled, failed = read_pairs(detections, truth, format, reading, sequences)
+        options = EvaluateOptions(
+            units=tuple(Unit(one.value) for one in dict.fromkeys(unit or UnitName)),
+            seed=seed,
+            matching=Matching(Rule(matching.value), iou),
+        )
+        work = Work(
+            options,
+            ReplayOptions(client_tracks=client_tracks),
+            metrics,
+            Spread(jobs_of(jobs), backend),
+            cache_of(no_cache),
+        )
+        for warning in (warning for one in labelled for warning in one.warnings):
+            messages().print(f"[yellow]warning[/yellow] {warning}", soft_wrap=True)
+        found = (
+            work.of_policies(labelled, first, second, failed, say)
+            if decisions is None
+            else work.of_file(labelled, first, decisions, failed)
+        )
+    show(found)
+    if json_file is not None:
+        with written(json_file) as file:
+            file.write(json.dumps(found, indent=2, allow_nan=False) + "\n")
+    check_failed(found["failed_sequences"])
+
+
+def _policy(path: Path | None) -> Policy:
+    from tertium_server.policy import PolicyError, default_policy, load_policy  # noqa: PLC0415  # slow to load
+
+    try:
+        return default_policy() if path is None else load_policy(path)
+    except PolicyError as error:
+        raise CommandError(str(error)) from error

@@ -1,0 +1,239 @@
+"""Options that several commands share: which recordings, how to read them, how to pair boxes, and where the work is done."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .failure import CommandError
+
+if TYPE_CHECKING:
+    from tertium_server.tuning.cache import ReplayCache
+    from tertium_server.tuning.readers import Labelled, Options, ReadError
+
+RECORDING, MEASURING, WORK, RESULTS = "The recording", "The measuring", "The work", "Results"
+"""Panels of the help."""
+
+
+class Format(StrEnum):
+    """Formats of recordings; the names of tuning.readers.FORMATS."""
+
+    MOT = "mot"
+    KITTI = "kitti"
+    COCO = "coco"
+    YOLO = "yolo"
+    FIFTYONE = "fiftyone"
+    TERTIUM = "tertium"
+
+
+class Scores(StrEnum):
+    """Scales of scores."""
+
+    PROBABILITY = "probability"
+    LOGIT = "logit"
+
+
+class MatchingRule(StrEnum):
+    """How boxes are paired with truth; the names of tuning.matching.Rule."""
+
+    SCORE = "score"
+    IOU = "iou"
+
+
+class UnitName(StrEnum):
+    """What is counted; the names of tuning.units.Unit."""
+
+    BOX = "box"
+    TRACK = "track"
+    FRAME = "frame"
+
+
+DetectionsArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DETECTIONS",
+        help="One sequence or a folder of sequences. [bold]mot[/bold]: a folder with det/det.txt and seqinfo.ini, "
+        "a folder of such folders, or a det.txt. [bold]kitti[/bold]: a .txt, a folder of .txt files, "
+        "or one that holds detections/. [bold]coco[/bold]: a .json. [bold]yolo[/bold]: a folder of label files. "
+        "[bold]fiftyone[/bold]: the folder of an export. [bold]tertium[/bold]: a folder that --record wrote to.",
+        show_default=False,
+    ),
+]
+
+TruthArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="TRUTH",
+        help="What there was to see; may be the same folder. [bold]mot[/bold]: */gt/gt.txt. [bold]kitti[/bold]: labels/.",
+        show_default=False,
+    ),
+]
+
+FormatOption = Annotated[
+    Format, typer.Option(help="The recording's format.", rich_help_panel=RECORDING, show_default=False)
+]
+
+SequencesOption = Annotated[
+    str,
+    typer.Option(metavar="PATTERN", help="Only sequences of such names, as in 'MOT17-0*'.", rich_help_panel=RECORDING),
+]
+
+ClassNameOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME", help="The class of detections in files that name none (mot).", rich_help_panel=RECORDING
+    ),
+]
+
+ScoresOption = Annotated[
+    Scores, typer.Option(help="The scale of the scores: 0 to 1, or log-odds.", rich_help_panel=RECORDING)
+]
+
+FpsOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0.001,
+        max=1000,
+        help="Frames per second, in place of what the recording says (mot: seqinfo.ini, kitti: 10; others: 30 where they do not say).",
+        rich_help_panel=RECORDING,
+    ),
+]
+
+DetectionsFieldOption = Annotated[
+    str,
+    typer.Option(
+        metavar="FIELD",
+        help="The field with detections (fiftyone).",
+        rich_help_panel=RECORDING,
+        show_default="predictions, or the one with confidences",
+    ),
+]
+
+TruthFieldOption = Annotated[
+    str,
+    typer.Option(
+        metavar="FIELD",
+        help="The field with the truth (fiftyone).",
+        rich_help_panel=RECORDING,
+        show_default="ground_truth, or the one without confidences",
+    ),
+]
+
+ClientTracksOption = Annotated[
+    bool,
+    typer.Option(
+        "--client-tracks",
+        help="Take the recording's track ids as they are and fuse evidence only. -1 in the file: not tracked.",
+        rich_help_panel=RECORDING,
+    ),
+]
+
+MatchingOption = Annotated[
+    MatchingRule,
+    typer.Option(
+        help="How boxes are paired with truth: by falling [bold]score[/bold], class by class (COCO), or by falling [bold]iou[/bold], "
+        "whatever the class, where a wrong class is a false box and a missed object (Labelbox).",
+        rich_help_panel=MEASURING,
+    ),
+]
+
+IouOption = Annotated[
+    float, typer.Option(min=0.01, max=1.0, help="The IoU from which a box is right.", rich_help_panel=MEASURING)
+]
+
+SeedOption = Annotated[
+    int,
+    typer.Option(
+        min=0, help="Deals sequences into folds, and draws the resamples behind intervals.", rich_help_panel=MEASURING
+    ),
+]
+
+JobsOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Processes at a time. The result is the same, byte for byte.",
+        rich_help_panel=WORK,
+        show_default="as many as cores",
+    ),
+]
+
+BackendOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="joblib's backend: [bold]loky[/bold] (processes here), [bold]threading[/bold], or one that is registered, such as dask or ray.",
+        rich_help_panel=WORK,
+    ),
+]
+
+NoCacheOption = Annotated[
+    bool,
+    typer.Option(
+        "--no-cache",
+        help="Replay anew, and keep nothing. Otherwise replays are kept by content under $XDG_CACHE_HOME/tertium/replays (1 GiB at "
+        "most), and what was interrupted goes on where it stood.",
+        rich_help_panel=WORK,
+    ),
+]
+
+
+def reading_of(
+    class_name: str,
+    scores: Scores,
+    fps: float | None,
+    detections_field: str = "",
+    truth_field: str = "",
+) -> Options:
+    """The options of readers."""
+    from tertium_server.tuning.readers import Options  # noqa: PLC0415  # slow to load
+
+    return Options(
+        class_name=class_name,
+        logits=scores is Scores.LOGIT,
+        fps=fps,
+        detections_field=detections_field,
+        truth_field=truth_field,
+    )
+
+
+def jobs_of(jobs: int | None) -> int:
+    """How many processes: as many as asked for, or as there are cores."""
+    from tertium_server.tuning.spread import all_cores  # noqa: PLC0415  # slow to load
+
+    return jobs or all_cores()
+
+
+def cache_of(no_cache: bool) -> ReplayCache | None:  # noqa: FBT001  # an option's value
+    """Where replays are kept."""
+    from tertium_server.tuning.cache import ReplayCache, default_folder  # noqa: PLC0415  # slow to load
+
+    return None if no_cache else ReplayCache(default_folder())
+
+
+def read_pairs(
+    detections: Path, truth: Path, format_name: Format, options: Options, pattern: str
+) -> tuple[tuple[Labelled, ...], dict[str, str]]:
+    """The sequences that can be read, and why the others can't, by name."""
+    from tertium_server.tuning.readers import read_labelled  # noqa: PLC0415  # slow to load
+
+    failed: dict[str, str] = {}
+
+    def note(name: str, error: ReadError) -> None:
+        failed[name] = str(error)
+
+    return read_labelled(detections, truth, format_name.value, options, pattern, failed=note), failed
+
+
+def check_failed(failed: dict[str, str]) -> None:
+    """Ends the command with an error where sequences were left out; to be called when all results are written.
+
+    Raises:
+        CommandError: some were. Each has its line.
+    """
+    if failed:
+        lines = [f"sequence {name} was left out: {why}" for name, why in failed.items()]
+        raise CommandError("\n".join([*lines, "results were written without them"]))

@@ -1,0 +1,28 @@
+"""Watching a folder for files that change."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+from watchfiles import awatch
+
+_QUIET_MILLISECONDS = 50
+_LONGEST_MILLISECONDS = 400
+
+
+async def changes_in(folder: Path, stopping: asyncio.Event) -> AsyncGenerator[None]:
+    """Yields after every burst of changes in a folder, until told to stop.
+
+    Any file's change counts: what an editor, git or Kubernetes does to put a file in place of another goes by many names.
+    """
+    async for _ in awatch(
+        folder,
+        stop_event=stopping,
+        watch_filter=None,
+        debounce=_LONGEST_MILLISECONDS,
+        step=_QUIET_MILLISECONDS,
+        recursive=False,
+    ):
+        yield

@@ -1,0 +1,1 @@
+"""Human review: cases, votes, the audit coin, evidence, and bridges to labelling tools."""

@@ -1,0 +1,48 @@
+"""Answers on their way to streams: kept until the stream has them, however often it breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import Connection, and_, or_, select, update
+
+from tertium_server.review.rows import to_answer
+from tertium_server.review.values import StreamAnswer
+from tertium_server.storage.tables import review
+
+_answers = review.answers.c
+_MOST = 1000
+
+
+def undelivered(connection: Connection, streams: Collection[str], after: int = 0) -> list[StreamAnswer]:
+    """Answers that these streams do not have, oldest first, from a number on."""
+    if not streams:
+        return []
+    query = (
+        select(review.answers)
+        .where(_answers.stream_id.in_(sorted(streams)), _answers.delivered_at.is_(None), _answers.seq > after)
+        .order_by(_answers.seq)
+        .limit(_MOST)
+    )
+    return [to_answer(row) for row in connection.execute(query).mappings()]
+
+
+def mark_delivered(connection: Connection, seqs: Sequence[int], epoch: int, frame: int, now: int) -> None:
+    """These answers went out in the response whose last frame is ``frame``."""
+    connection.execute(
+        update(review.answers)
+        .where(_answers.seq.in_(list(seqs)))
+        .values(delivered_epoch=epoch, delivered_frame=frame, delivered_at=now)
+    )
+
+
+def take_back(connection: Connection, stream: str, epoch: int, answered: int) -> None:
+    """The stream was opened again, and its last answered frame lies before responses that answers went out with: they never arrived."""
+    lost = and_(_answers.delivered_epoch == epoch, _answers.delivered_frame > answered)
+    # A response without any frame may have been lost on its way as well as one with frames.
+    unsure = and_(_answers.delivered_epoch == epoch, _answers.delivered_frame.is_(None))
+    connection.execute(
+        update(review.answers)
+        .where(_answers.stream_id == stream, _answers.delivered_at.is_not(None), or_(lost, unsure))
+        .values(delivered_epoch=None, delivered_frame=None, delivered_at=None)
+    )

@@ -1,0 +1,170 @@
+"""Pictures of cases: taken in, shown, and deleted when their time has come or somebody wants them gone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, and_, delete, exists, select, update
+
+from tertium_server.logs import Throttle, get_logger
+from tertium_server.review.blobs import Blobs, picture_key
+from tertium_server.review.footage import Footage
+from tertium_server.review.pictures import MOST_PICTURES, PictureRefusedError, make_safe
+from tertium_server.review.values import MICROS, State, now_micros
+from tertium_server.storage import Database
+from tertium_server.storage.tables import review
+
+_DELETIONS_AT_A_TIME = 200
+_pictures, _cases = review.pictures.c, review.cases.c
+
+
+@dataclass(frozen=True, slots=True)
+class SentPicture:
+    """A picture as a caller sends it."""
+
+    frame_index: int
+    data: bytes
+    crop: tuple[float, float, float, float]
+    """x1, y1, x2, y2: the part of the frame it shows, pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPicture:
+    """What is known of a picture, but for its bytes."""
+
+    frame_index: int
+    key: str
+    media_type: str
+    width: int
+    height: int
+    crop: tuple[float, ...]
+
+
+class Gallery:
+    """See the module. May be used by any number of threads."""
+
+    def __init__(self, store: Database, blobs: Blobs) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._log = get_logger("review")
+        self._complaints = Throttle()
+
+    def take(self, case: str, sent: Sequence[SentPicture]) -> int:
+        """Stores the pictures of a case that are fit to be; how many. A frame's second picture takes the place of its first.
+
+        Raises:
+            StoreUnavailableError: The store is away.
+            OSError: The blob store is away.
+        """
+        rows = []
+        for picture in sent[:MOST_PICTURES]:
+            try:
+                safe = make_safe(picture.data)
+            except PictureRefusedError as error:
+                self._complain(case, picture.frame_index, error)
+                continue
+            key = picture_key(case, picture.frame_index)
+            self._blobs.put(key, safe.data)
+            rows.append({
+                "case_id": case, "frame_index": picture.frame_index, "key": key, "media_type": safe.media_type,
+                "width": safe.width, "height": safe.height, "bytes": len(safe.data), "crop": list(picture.crop),
+                "stored_at": now_micros(),
+            })  # fmt: skip
+        if rows:
+            self._record(case, rows)
+        return len(rows)
+
+    def footage(self, case: str) -> Footage:
+        """What was frozen of a case; nothing where the case is not known."""
+        with self._store.read() as connection:
+            query = select(review.evidence.c.body).where(review.evidence.c.case_id == case)
+            return Footage.from_json(connection.execute(query).scalar() or {})
+
+    def pictures(self, case: str) -> list[StoredPicture]:
+        """The pictures of a case, by frame."""
+        with self._store.read() as connection:
+            query = select(review.pictures).where(_pictures.case_id == case).order_by(_pictures.frame_index)
+            return [
+                StoredPicture(
+                    row["frame_index"], row["key"], row["media_type"], row["width"], row["height"], tuple(row["crop"])
+                )
+                for row in connection.execute(query).mappings()
+            ]
+
+    def bytes_of(self, picture: StoredPicture) -> bytes | None:
+        """A picture's bytes; None: it has just been deleted."""
+        return self._blobs.get(picture.key)
+
+    def delete(self, *, stream: str = "", stored_before: int = 0) -> int:
+        """Deletes pictures of a stream ("": of any), stored before a time (0: at any). How many are gone for good."""
+        conditions = [_pictures.stored_at < stored_before] if stored_before else []
+        if stream:
+            conditions.append(exists().where(_cases.id == _pictures.case_id, _cases.stream_id == stream))
+        with self._store.write() as connection:
+            count = self._forget(connection, and_(*conditions))
+        self.sweep()
+        return count
+
+    def retain(self, seconds: float) -> int:
+        """Deletes pictures of cases that were closed so long ago; how many."""
+        closed = exists().where(
+            _cases.id == _pictures.case_id,
+            _cases.state.in_([State.CLOSED.value, State.WITHDRAWN.value]),
+            _cases.closed_at < now_micros() - round(seconds * MICROS),
+        )
+        with self._store.write() as connection:
+            count = self._forget(connection, closed)
+        self.sweep()
+        return count
+
+    def sweep(self) -> None:
+        """Deletes the blobs whose rows are gone. What can't be deleted now is tried again the next time."""
+        with self._store.read() as connection:
+            query = select(review.blob_deletions.c.key).limit(_DELETIONS_AT_A_TIME)
+            keys = connection.execute(query).scalars().all()
+        gone = []
+        for key in keys:
+            try:
+                self._blobs.delete(key)
+                gone.append(key)
+            except OSError as error:
+                self._complain(key, 0, error)
+        if gone:
+            with self._store.write() as connection:
+                connection.execute(delete(review.blob_deletions).where(review.blob_deletions.c.key.in_(gone)))
+            if len(keys) == _DELETIONS_AT_A_TIME:
+                self.sweep()
+
+    def _record(self, case: str, rows: list[dict[str, object]]) -> None:
+        frames = [row["frame_index"] for row in rows]
+        keys = [row["key"] for row in rows]
+        with self._store.write() as connection:
+            connection.execute(
+                delete(review.pictures).where(_pictures.case_id == case, _pictures.frame_index.in_(frames))
+            )
+            connection.execute(review.pictures.insert(), rows)
+            connection.execute(delete(review.blob_deletions).where(review.blob_deletions.c.key.in_(keys)))
+            connection.execute(update(review.evidence).where(review.evidence.c.case_id == case).values(pictures="some"))
+
+    @staticmethod
+    def _forget(connection: Connection, condition: object) -> int:
+        """Takes rows out of the gallery, and leaves word to delete their blobs."""
+        query = select(_pictures.key, _pictures.case_id).where(condition)  # type: ignore[arg-type]  # what and_ gives
+        found = connection.execute(query).all()
+        keys = [key for key, _ in found]
+        if not keys:
+            return 0
+        now = now_micros()
+        connection.execute(review.blob_deletions.insert(), [{"key": key, "asked_at": now} for key in keys])
+        connection.execute(delete(review.pictures).where(condition))  # type: ignore[arg-type]
+        touched = sorted({case for _, case in found})
+        connection.execute(
+            update(review.evidence).where(review.evidence.c.case_id.in_(touched)).values(pictures="deleted")
+        )
+        return len(keys)
+
+    def _complain(self, name: str, frame: int, error: Exception) -> None:
+        held = self._complaints.admit(type(error).__name__)
+        if held is not None:
+            self._log.warning("a picture was refused", case=name, frame=frame, error=str(error), held_back=held)

@@ -1,0 +1,141 @@
+"""The review office: everything that can be done with cases, each in one transaction of the store. May be used by any number of threads."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Sequence
+
+from tertium_server.review import answers, queue, voting
+from tertium_server.review.booking import book
+from tertium_server.review.queue import QueueRules
+from tertium_server.review.rows import find_case
+from tertium_server.review.values import Answer, Booking, Case, Lease, Outcome, StreamAnswer, now_micros
+from tertium_server.storage import Database
+
+Listener = Callable[[], None]
+
+_CHANCE = random.SystemRandom()
+
+
+class ReviewOffice:
+    """See the module.
+
+    ``targets`` name those who are told of every case (webhook, bridges). ``clock`` gives microseconds since the Unix epoch; ``draw`` numbers in
+    [0, 1) by which audits get their share of the feed.
+    """
+
+    def __init__(
+        self,
+        store: Database,
+        rules: QueueRules | None = None,
+        *,
+        targets: Sequence[str] = (),
+        clock: Callable[[], int] = now_micros,
+        draw: Callable[[], float] = _CHANCE.random,
+    ) -> None:
+        self.store = store
+        self.rules = rules or QueueRules()
+        self.targets = tuple(targets)
+        self.clock = clock
+        self._draw = draw
+        self.on_answers: Listener = _nobody
+        """Called after streams got answers, from whichever thread."""
+
+    def book(self, bookings: Sequence[Booking]) -> list[str]:
+        """Books decisions, and opens the cases that their coins choose; the ids of these. A repeat changes nothing."""
+        with self.store.write() as connection:
+            return book(connection, bookings, self.clock(), self.targets)
+
+    def lease(self, reviewer: str, count: int = 1) -> list[Lease]:
+        """Up to ``count`` cases for a reviewer, none that somebody else has or the reviewer has voted on."""
+        leases: list[Lease] = []
+        for _ in range(count):
+            with self.store.write() as connection:
+                lease = queue.lease(connection, reviewer, self._draw(), self.rules, self.clock())
+            if lease is None:
+                break
+            leases.append(lease)
+        return leases
+
+    def renew(self, case: str, reviewer: str, token: str) -> int | None:
+        """Keeps a lease for longer; until when, or None: it no longer holds."""
+        with self.store.write() as connection:
+            return queue.renew(connection, case, reviewer, token, self.rules, self.clock())
+
+    def release(self, case: str, reviewer: str, token: str) -> bool:
+        """Gives a case back; False: the lease no longer held."""
+        with self.store.write() as connection:
+            return queue.release(connection, case, reviewer, token)
+
+    def vote(self, case: str, reviewer: str, token: str, answer: Answer, *, origin: str = "api") -> Outcome:
+        """Takes a vote.
+
+        Raises:
+            CaseNotFoundError: There is no such case.
+            VotedAlreadyError: The reviewer's vote stands, with another answer.
+        """
+        with self.store.write() as connection:
+            outcome = voting.vote(
+                connection, case, reviewer, token, answer, self.clock(), origin=origin, targets=self.targets
+            )
+        self.on_answers()
+        return outcome
+
+    def undo(self, case: str, reviewer: str) -> Lease | None:
+        """Takes a vote back and leases the case anew; None: somebody else has it, or it stays closed.
+
+        Raises:
+            CaseNotFoundError: There is no such case.
+            NothingToUndoError: There is no such vote, or it is too old.
+        """
+        with self.store.write() as connection:
+            now = self.clock()
+            voting.undo(connection, case, reviewer, now, targets=self.targets)
+            lease = queue.lease_again(connection, case, reviewer, self.rules, now)
+        self.on_answers()
+        return lease
+
+    def withdraw(self, case: str) -> bool:
+        """Takes a case out of the queue; False: it was out already.
+
+        Raises:
+            CaseNotFoundError: There is no such case.
+        """
+        with self.store.write() as connection:
+            return voting.withdraw(connection, case, self.clock(), targets=self.targets)
+
+    def expire(self) -> list[Case]:
+        """Lets defaults hold where deadlines have passed."""
+        with self.store.write() as connection:
+            expired = voting.expire(connection, self.clock(), targets=self.targets)
+        if expired:
+            self.on_answers()
+        return expired
+
+    def find(self, case: str) -> Case:
+        """A case.
+
+        Raises:
+            CaseNotFoundError: There is no such case.
+        """
+        with self.store.read() as connection:
+            return find_case(connection, case)
+
+    def undelivered(self, streams: Collection[str], after: int = 0) -> list[StreamAnswer]:
+        """Answers that these streams do not have yet."""
+        with self.store.read() as connection:
+            return answers.undelivered(connection, streams, after)
+
+    def mark_delivered(self, seqs: Sequence[int], epoch: int, frame: int) -> None:
+        """Answers went out to their stream, in the response whose last frame is ``frame``."""
+        with self.store.write() as connection:
+            answers.mark_delivered(connection, seqs, epoch, frame, self.clock())
+
+    def take_back(self, stream: str, epoch: int, answered: int) -> None:
+        """A stream was opened again: what it did not get is to be sent again."""
+        with self.store.write() as connection:
+            answers.take_back(connection, stream, epoch, answered)
+
+
+def _nobody() -> None:
+    """Nobody listens."""

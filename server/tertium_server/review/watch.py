@@ -1,0 +1,82 @@
+"""Which tracks of one stream become decisions, and when: once a track has been MAYBE for long enough, or has ended.
+
+Time is the caller's: how long a track was MAYBE is told by capture times, so a recording that is sent fast gives the cases that the camera would have
+given. A track is decided once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tertium_server.review.values import Stratum, Verdict
+
+_NANOSECONDS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackNews:
+    """Something that happened to a track, as far as review is concerned."""
+
+    track_id: int
+    class_id: int
+    frame_index: int
+    first_frame: int
+    time: int
+    """Capture time of the frame, nanoseconds."""
+    verdict: Verdict
+    """What the machine says from now on."""
+    ended: bool
+    """The track is over."""
+    probability: float
+    policy_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A track that is decided."""
+
+    news: TrackNews
+    """What decided it."""
+    stratum: Stratum
+
+
+class TrackWatch:
+    """The tracks of one stream that may become cases. Used by one thread."""
+
+    def __init__(self, open_after: Callable[[int], float]) -> None:
+        self._open_after = open_after  # seconds, by class id
+        self._maybes: dict[int, TrackNews] = {}
+        self._decided: set[int] = set()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether time alone may decide something."""
+        return bool(self._maybes)
+
+    def advance(self, time: int) -> list[Decided]:
+        """The capture time has come this far (nanoseconds), with all news up to then taken."""
+        due = [
+            news for news in self._maybes.values()
+            if time - news.time >= self._open_after(news.class_id) * _NANOSECONDS
+        ]  # fmt: skip
+        return [self._decide(news, Stratum.MAYBE) for news in due]
+
+    def take(self, news: TrackNews) -> list[Decided]:
+        """News of a track, in the order in which it happened."""
+        decided = self.advance(news.time)
+        known = news.track_id in self._decided
+        if news.ended:
+            if not known:
+                decided.append(self._decide(news, Stratum.of(news.verdict)))
+            self._decided.discard(news.track_id)
+        elif news.verdict is not Verdict.MAYBE:
+            self._maybes.pop(news.track_id, None)
+        elif not known:
+            self._maybes.setdefault(news.track_id, news)
+        return decided
+
+    def _decide(self, news: TrackNews, stratum: Stratum) -> Decided:
+        self._maybes.pop(news.track_id, None)
+        self._decided.add(news.track_id)
+        return Decided(news, stratum)

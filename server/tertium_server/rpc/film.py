@@ -1,0 +1,120 @@
+"""The last messages of a stream, kept as the bytes they are, and what they say of one track: read only when a case is opened."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tertium_server.engine import FrameColumns
+from tertium_server.review.footage import FrameOfTrack
+from tertium_server.rpc import wire
+from tertium_server.rpc.twin import twin_class
+
+_RESPONSE: Any = twin_class("DecideResponse")
+_INT64, _FLOAT32, _UINT32 = np.dtype("<i8"), np.dtype("<f4"), np.dtype("<u4")
+_NANOSECONDS = 1e9
+
+Entry = tuple[bytes | FrameColumns, bytes]
+"""A request of frames and its response."""
+
+
+class Film:
+    """The newest messages, up to a number of bytes. One thread writes; any may read what it has returned from ``entries``."""
+
+    __slots__ = ("_bytes", "_entries", "_most_bytes")
+
+    def __init__(self, most_bytes: int) -> None:
+        self._entries: deque[tuple[Entry, int]] = deque()
+        self._bytes = 0
+        self._most_bytes = most_bytes
+
+    def keep(self, entry: Entry, size: int) -> None:
+        """Keeps a message and its response, ``size`` bytes together, and lets the oldest go."""
+        entries = self._entries
+        entries.append((entry, size))
+        self._bytes += size
+        while self._bytes > self._most_bytes and len(entries) > 1:
+            self._bytes -= entries.popleft()[1]
+
+    def entries(self) -> list[Entry]:
+        """What is kept now, oldest first."""
+        # list() of a deque is one step for other threads.
+        return [entry for entry, _ in list(self._entries)]
+
+    def last(self) -> Entry | None:
+        """The newest message."""
+        try:
+            return self._entries[-1][0]
+        except IndexError:
+            return None
+
+
+def frames_of(entry: Entry) -> FrameColumns | None:
+    """The frames of a message; None: it holds none."""
+    request = entry[0]
+    if not isinstance(request, bytes):
+        return request
+    columns = wire.read_frames(request)
+    if columns is not None:
+        return columns
+    message = wire.read_request(request)
+    return wire.frame_columns(message.frames) if message.WhichOneof("message") == "frames" else None
+
+
+def times_of(frames: FrameColumns, nominal_fps: float) -> dict[int, int]:
+    """Capture times in nanoseconds by frame index."""
+    indices = frames.indices.tolist()
+    if len(frames.times):
+        return dict(zip(indices, frames.times.tolist(), strict=True))
+    return {index: round(index / nominal_fps * _NANOSECONDS) for index in indices} if nominal_fps else {}
+
+
+def last_time(film: Film, nominal_fps: float) -> int | None:
+    """The capture time of the newest message's last frame."""
+    entry = film.last()
+    frames = None if entry is None else frames_of(entry)
+    times = {} if frames is None else times_of(frames, nominal_fps)
+    return max(times.values()) if times else None
+
+
+def track_in(entries: list[Entry], track_id: int, nominal_fps: float) -> Iterator[FrameOfTrack]:
+    """A track's frames in these messages, in order, none twice."""
+    newest = -1
+    for entry in entries:
+        frames = frames_of(entry)
+        decisions = _RESPONSE.FromString(entry[1]).decisions
+        ids = np.frombuffer(decisions.track_ids, _INT64)
+        places = np.flatnonzero(ids == track_id)
+        if frames is None or not len(places):
+            continue
+        for frame in _frames(frames, decisions, places, times_of(frames, nominal_fps)):
+            if frame.index > newest:
+                newest = frame.index
+                yield frame
+
+
+def _frames(
+    frames: FrameColumns,
+    decisions: Any,  # noqa: ANN401 - a twin
+    places: NDArray[np.intp],
+    times: dict[int, int],
+) -> Iterator[FrameOfTrack]:
+    """The detections of a response at ``places``, each with its frame and its box."""
+    decided = np.frombuffer(decisions.frame_indices, _INT64)
+    counts = np.frombuffer(decisions.detection_counts, _UINT32).astype(np.int64)
+    probabilities = np.frombuffer(decisions.probabilities, _FLOAT32)
+    ends = np.cumsum(counts)
+    # Where the detections of each frame begin in the request, in which refused frames have theirs, too: of two of one index the second was refused.
+    starts = np.cumsum(frames.counts, dtype=np.int64) - frames.counts
+    sent_starts = dict(zip(frames.indices[::-1].tolist(), starts[::-1].tolist(), strict=True))
+    for place in places.tolist():
+        row = int(np.searchsorted(ends, place, side="right"))
+        index = int(decided[row])
+        sent = sent_starts[index] + place - int(ends[row] - counts[row])
+        box = frames.boxes[sent].tolist()
+        score = float(frames.scores[sent]) if len(frames.scores) else 1.0
+        yield FrameOfTrack(index, times.get(index, 0), *box, score, float(probabilities[place]))

@@ -1,0 +1,7 @@
+"""The report on a tuning, for people: one HTML file without network."""
+
+from .document import document
+from .page import render, write_report
+from .views import look
+
+__all__ = ["document", "look", "render", "write_report"]

@@ -1,0 +1,149 @@
+"""What the page says in words: the sentence at its top, where fusion does not help, and how numbers are written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .packing import Json
+
+_NOTHING = "–"
+_MINUS = "\u2212"
+
+_WORTH = 0.0015
+"""A difference in F1 that is worth a word."""
+
+RUNGS = {
+    "fitted": "fitted evidence",
+    "fitted_half": "fitted evidence and score, half each",
+    "start": "built-in evidence",
+    "start_half": "built-in evidence and score, half each",
+    "score": "calibrated score alone",
+}
+"""What boxes are judged by, in words: see tuning/fit/rungs.py."""
+
+
+def phrases(tree: Json) -> Json:
+    """``{"sentence", "tone", "tracks", "not_helped", "judged_by", "by_fold"}``."""
+    sentence, tone = _sentence(tree["headline"]["box"], "boxes")
+    if len(tree["summary"]["fusion_does_not_help"]) == len(tree["classes"]):
+        sentence, tone = _unfused(tree["headline"]["box"]), "poor"
+    tracks = _sentence(tree["headline"]["track"], "tracks")[0] if "track" in tree["headline"] else None
+    guard = tree["summary"].get("guard", {})
+    by_fold = [_by_fold(tree["summary"], name) for name in tree["classes"]]
+    judged_by = [
+        RUNGS.get(guard[name]["rung"], guard[name]["rung"]) if name in guard else _NOTHING for name in tree["classes"]
+    ]
+    return {
+        "sentence": sentence,
+        "tone": tone,
+        "tracks": tracks,
+        "not_helped": _not_helped(tree),
+        "judged_by": judged_by,
+        "by_fold": by_fold,
+    }
+
+
+def _sentence(unit: Json, noun: str) -> tuple[str, str]:
+    gain = unit["gain"]
+    if gain is None:
+        reason = unit["held_out"].get("undetermined") or unit["raw"].get("undetermined")
+        return f"What fusion gains on {noun} cannot be determined: {reason}.", "poor"
+    raw, held, interval = unit["raw"]["best_f1"], unit["held_out"]["best_f1"], gain["interval"]
+    between = f"best F1 {raw:.3f} by raw score, {held:.3f} fused, on data that was held out ({difference(gain['f1'])}{_within(interval)})"
+    if gain["f1"] < -_WORTH:
+        return f"Fusion loses on {noun}: {between}.", "poor"
+    if gain["f1"] <= _WORTH:
+        return f"Fusion makes no difference on {noun}: {between}.", "unsure"
+    if interval is None or interval[0] <= 0.0:
+        return f"Fusion gains on {noun}, but these data can't make it sure: {between}.", "unsure"
+    return f"Fusion gains on {noun}: {between}.", "good"
+
+
+def _unfused(box: Json) -> str:
+    """Boxes of all classes are judged by their calibrated scores, which order them as raw scores do: what is lost, pooling the folds loses."""
+    raw, held = box["raw"].get("best_f1"), box["held_out"].get("best_f1")
+    said = "Fusion does not help boxes here, so the policy judges them by their calibrated scores"
+    if raw is None or held is None:
+        return f"{said}."
+    return (
+        f"{said}: best F1 {raw:.3f} by raw score, {held:.3f} held out with all folds under one threshold. "
+        "A calibrated score orders boxes as the raw score does; what differs is that each fold is calibrated by itself."
+    )
+
+
+def _by_fold(summary: Json, name: str) -> list[float | None]:
+    """The mean over folds of each one's own best F1: by raw score, and held out."""
+    return [summary["held_out"][side]["classes"][name].get("best_f1_by_fold") for side in ("raw", "fused")]
+
+
+def _within(interval: list[float] | None) -> str:
+    return "" if interval is None else f", 95 % interval {difference(interval[0])} to {difference(interval[1])}"
+
+
+def _not_helped(tree: Json) -> list[str]:
+    """Classes and sequences that do no better with fusion, held out, in words."""
+    found = []
+    for kind in ("classes", "sequences"):
+        for one in tree["slices"][kind]:
+            raw, held = one["raw_f1"], one["held_out_f1"]
+            if raw is not None and held is not None and held < raw - _WORTH:
+                noun = "class" if kind == "classes" else "sequence"
+                found.append(f"{noun} {one['name']}: F1 {raw:.3f} by raw score, {held:.3f} fused and held out")
+    return found
+
+
+def figure(value: float | None, digits: int = 3) -> str:
+    """A number to so many digits."""
+    return _NOTHING if value is None else f"{value:.{digits}f}"
+
+
+def percent(value: float | None) -> str:
+    """A share."""
+    return _NOTHING if value is None else f"{100.0 * value:.1f} %"
+
+
+def count(value: int | None) -> str:
+    """A whole number, in thousands."""
+    return _NOTHING if value is None else f"{value:,}"
+
+
+def difference(value: float | None) -> str:
+    """A number with its sign."""
+    return _NOTHING if value is None else f"{value:+.3f}".replace("-", _MINUS)
+
+
+def span(ends: list[float] | None, *, signed: bool = False) -> str:
+    """An interval."""
+    if ends is None:
+        return _NOTHING
+    low, high = (difference(end) if signed else figure(end) for end in ends)
+    return f"{low} to {high}" if signed else f"{low}–{high}"
+
+
+def shares(ends: list[float] | None) -> str:
+    """An interval of a share."""
+    return _NOTHING if ends is None else f"{100.0 * ends[0]:.1f}\N{EN DASH}{percent(ends[1])}"
+
+
+def hourly(hours: float, cases: int) -> str:
+    """So many cases as a rate."""
+    return f"{cases / hours:,.0f} an hour;" if hours > 0.0 else ""
+
+
+def heat(value: int, row: list[int]) -> int:
+    """How dark a cell of the matrix is, 0 to 9: by its share of its row."""
+    total = sum(row)
+    return 0 if not total else min(9, int(10 * value / total))
+
+
+FILTERS: dict[str, Any] = {
+    "figure": figure,
+    "percent": percent,
+    "count": count,
+    "difference": difference,
+    "span": span,
+    "shares": shares,
+    "hourly": hourly,
+    "heat": heat,
+}
+"""For the template."""

@@ -1,0 +1,170 @@
+"""The clerk and its spool: what becomes of cases while the store is away."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from tertium_server.review.clerk import Clerk
+from tertium_server.review.office import ReviewOffice
+from tertium_server.review.spool import Spool
+from tertium_server.review.values import Booking, Stratum
+from tertium_server.storage import Database, StoreUnavailableError, open_store, sqlite_url
+from tertium_server.storage.tables import review
+from tests.review.builders import booking, office
+from tests.servers import wait_until
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[Database]:
+    store = open_store(sqlite_url(tmp_path), synchronous="OFF")
+    yield store
+    store.close()
+
+
+class Away(ReviewOffice):
+    """An office whose store goes away and comes back."""
+
+    away = False
+
+    def book(self, bookings: object) -> list[str]:
+        if self.away:
+            raise StoreUnavailableError("gone")
+        return super().book(bookings)  # type: ignore[arg-type]
+
+
+def away_office(store: Database) -> Away:
+    desk = office(store)
+    return Away(store, desk.rules, clock=desk.clock)
+
+
+def cases(store: Database) -> int:
+    with store.read() as connection:
+        return connection.execute(select(func.count()).select_from(review.cases)).scalar_one()
+
+
+def big(track: int) -> Booking:
+    made = booking(track)
+    return Booking(decision=made.decision, terms=made.terms, evidence={"frames": ["x" * 1000]})
+
+
+def test_bookings_of_many_threads_are_all_in_the_store(sqlite: Database, tmp_path: Path) -> None:
+    clerk = Clerk(office(sqlite), Spool(tmp_path / "spool", 1 << 20))
+    clerk.start()
+
+    def submit(first: int) -> None:
+        for track in range(first, first + 200):
+            clerk.submit(booking(track))
+
+    threads = [threading.Thread(target=submit, args=(1000 * k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert clerk.stop(60)
+    assert cases(sqlite) == 800
+
+
+def test_while_the_store_is_away_cases_wait_on_the_disk_and_are_booked_when_it_is_back(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    desk = away_office(sqlite)
+    desk.away = True
+    clerk = Clerk(desk, Spool(tmp_path / "spool", 1 << 20))
+    for track in range(10):
+        clerk.submit(booking(track))
+    clerk.work()
+    assert clerk.state.away
+    assert (clerk.state.waiting, clerk.state.spooled, clerk.state.lost) == (0, 10, 0)
+    # The process dies here; another one finds what waits.
+    desk.away = False
+    heir = Clerk(desk, Spool(tmp_path / "spool", 1 << 20))
+    assert heir.state.spooled == 10
+    heir.work()
+    assert (heir.state.spooled, heir.state.away) == (0, False)
+    assert cases(sqlite) == 10
+
+
+def test_the_same_case_from_the_spool_and_from_a_replay_is_one(sqlite: Database, tmp_path: Path) -> None:
+    desk = away_office(sqlite)
+    clerk = Clerk(desk, Spool(tmp_path / "spool", 1 << 20))
+    desk.away = True
+    clerk.submit(booking(1))
+    clerk.work()
+    desk.away = False
+    Clerk(desk, Spool(tmp_path / "other", 1 << 20)).submit(booking(1))
+    desk.book([booking(1)])
+    heir = Clerk(desk, Spool(tmp_path / "spool", 1 << 20))
+    heir.work()
+    assert cases(sqlite) == 1
+
+
+def test_the_spool_is_bounded_and_what_finds_no_room_is_counted(sqlite: Database, tmp_path: Path) -> None:
+    desk = away_office(sqlite)
+    desk.away = True
+    clerk = Clerk(desk, Spool(tmp_path / "spool", 4000), most_waiting=0)
+    for track in range(10):
+        clerk.submit(big(track))
+    assert clerk.state.spooled + clerk.state.lost == 10
+    assert 0 < clerk.state.spooled < 4
+    assert sum(file.stat().st_size for file in (tmp_path / "spool").iterdir()) <= 4000
+
+
+def test_stopping_while_the_store_is_away_leaves_all_on_the_disk(sqlite: Database, tmp_path: Path) -> None:
+    desk = away_office(sqlite)
+    desk.away = True
+    clerk = Clerk(desk, Spool(tmp_path / "spool", 1 << 20))
+    clerk.start()
+    clerk.submit(booking(1))
+    assert clerk.stop(60)
+    assert Spool(tmp_path / "spool", 1 << 20).bookings == 1
+
+
+def test_what_the_spool_gives_back_is_what_it_was_given(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, 1 << 20)
+    batch = [big(1), booking(2, Stratum.AUTO_NO, stream_id="\u00fc \U0001f4f7", track_id=2**62)]
+    assert spool.put(batch)
+    found = spool.oldest()
+    assert found is not None
+    assert found[1] == batch
+
+
+def test_a_damaged_batch_is_set_aside_and_the_others_go_on(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, 1 << 20)
+    spool.put([booking(1)])
+    spool.put([booking(2)])
+    first = min(tmp_path.glob("*.json"))
+    first.write_bytes(first.read_bytes()[:20])
+    again = Spool(tmp_path, 1 << 20)
+    found = again.oldest()
+    assert found is not None
+    assert found[1] == [booking(2)]
+    assert [file.suffix for file in sorted(tmp_path.iterdir())] == [".damaged", ".json"]
+
+
+def test_one_booking_that_the_store_refuses_takes_no_other_with_it(sqlite: Database, tmp_path: Path) -> None:
+    clerk = Clerk(office(sqlite), Spool(tmp_path / "spool", 1 << 20))
+    clerk.submit(booking(1))
+    clerk.submit(booking(2, track_id=2**70))
+    clerk.submit(booking(3))
+    clerk.work()
+    assert cases(sqlite) == 2
+    assert clerk.state.lost == 1
+
+
+def test_chores_are_done_and_one_that_fails_is_tried_again(sqlite: Database, tmp_path: Path) -> None:
+    clerk = Clerk(office(sqlite), Spool(tmp_path / "spool", 1 << 20))
+    done = list[int]()
+
+    def chore() -> None:
+        done.append(len(done))
+        if len(done) == 1:
+            raise ValueError("for once")
+
+    clerk.add_chore(chore)
+    clerk.start()
+    clerk.nudge()
+    wait_until(lambda: len(done) >= 2, "the chore to be done again")
+    assert clerk.stop(60)
