@@ -98,7 +98,7 @@ class Stream:
             else begin_recording(terms.recorder, self.stream_id, self.epoch, opening.settings)
         )
         self._class_names = tuple(opening.settings.class_names[class_id] for class_id in opening.settings.class_ids)
-        self.answerer = Answerer(
+        self._answerer = Answerer(
             TrackIds(self.stream_id, self.epoch, caller=opening.settings.client_tracks),
             self._in_force.policy.version,
             state.detections if state else 0,
@@ -107,7 +107,6 @@ class Stream:
             include_tracks=opening.settings.include_tracks,
             include_coasted=opening.settings.include_coasted,
         )
-        """Writes this stream's answers."""
 
     @property
     def _last_frame(self) -> int:
@@ -237,7 +236,7 @@ class Stream:
 
     def finish(self, answer: Answer, desk: Desk) -> None:
         """Ends all tracks and tells of it."""
-        answer.add(self.answerer, desk, self.engine.finish(desk.workspace))
+        answer.add(self._answerer, desk, self.engine.finish(desk.workspace))
 
     def say_goodbye(self, desk: Desk) -> bytes:
         """The last response of a stream whose caller has closed it.
@@ -271,7 +270,7 @@ class Stream:
         """Adds the state as it is now."""
         self._until_checkpoint = self._interval
         state = StreamState(
-            self.epoch, self.answerer.letterhead.detections, self._settings_digest, self.engine.snapshot()
+            self.epoch, self._answerer.letterhead.detections, self._settings_digest, self.engine.snapshot()
         )
         answer.add_checkpoint(self._terms.sealer.seal(self.stream_id, state), self.engine.last_frame)
 
@@ -279,7 +278,7 @@ class Stream:
         """The codec's answer, for streams that do nothing but answer; its code."""
         if self._silent or self._recounting or self._recording is not None:
             return DECLINED
-        return desk.answer(data, self.engine, self.answerer.letterhead)
+        return desk.answer(data, self.engine, self._answerer.letterhead)
 
     def _answer_the_long_way(self, data: bytes, desk: Desk) -> bytes:
         """The same for any message, and for streams that are resumed or recorded."""
@@ -289,7 +288,7 @@ class Stream:
     def _add_the_rest(self, data: bytes, answer: Answer, desk: Desk) -> None:
         """Adds what there is beside decisions on a message that was answered at once."""
         decisions = desk.workspace.end()
-        answer.add_events(self.answerer, decisions)
+        answer.add_events(self._answerer, decisions)
         if decisions.frames != decisions.sent or decisions.reset_count:
             frames = wire.read_frames(data)
             if frames is None:  # whatever the kernels read, it reads
@@ -308,7 +307,7 @@ class Stream:
             self._tell(notices.tell_too_many_frames(count, limit), answer, fresh_from)
             return
         decisions = self.engine.advance(frames, desk.workspace)
-        answer.add(self.answerer, desk, decisions)
+        answer.add(self._answerer, desk, decisions)
         self._tell_of(decisions, frames, answer, first_frame, first_detection, fresh_from)
 
     def _tell_of(
@@ -359,7 +358,7 @@ class Stream:
         self._recounting = self._recounting and not (reached and self._counted <= self._answered)
 
     def _take_silently(self, frames: FrameColumns, desk: Desk) -> None:
-        self.answerer.letterhead.detections += self.engine.advance(frames, desk.workspace).detections
+        self._answerer.letterhead.detections += self.engine.advance(frames, desk.workspace).detections
 
 
 def _check_resumed(opening: Opening, state: StreamState) -> None:
