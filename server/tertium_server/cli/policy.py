@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from . import policy_server
+from . import policy_compare, policy_server
 from .failure import MISUSED, CommandError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ HELP = (
 application = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode="rich")
 
 application.command("list")(policy_server.list_policies)
+application.command()(policy_compare.compare)
 for _command in (policy_server.put, policy_server.activate, policy_server.rollback, policy_server.shadow):
     application.command()(_command)
 
@@ -167,6 +168,8 @@ def read(which: str | None, server: str | None) -> Policy:
     from tertium_server.policy import default_policy, load_policy, parse_policy  # noqa: PLC0415  # loads numba
 
     with _told():
+        if server is None and which == "built-in":
+            return default_policy()
         if which is not None and (server is None or Path(which).exists()):
             return load_policy(which)
         if server is None:
@@ -200,7 +203,7 @@ def _situation(policy: Policy, words: list[str]) -> Situation:
         if name is not None and name not in there:
             raise CommandError(_unknown(kind, name, there))
     if "time" in said:
-        profile = profile_for(profiles, open_profiles(profiles, _nanoseconds(said["time"])), zone)
+        profile = profile_for(profiles, open_profiles(profiles, nanoseconds("--effective time=", said["time"])), zone)
     elif profile is not None:
         profile = profile_for(profiles, [profile], zone)
     return Situation(class_name=said.get("class", ""), group=group, stream=stream, zone=zone, profile=profile)
@@ -225,15 +228,18 @@ def _unknown(kind: str, name: str, there: Any) -> str:  # noqa: ANN401  # a mapp
     return f'--effective {kind}={name}: this stream has no {kind} "{name}"; {suggestion(name, there)}'
 
 
-def _nanoseconds(text: str) -> int:
+def nanoseconds(option: str, text: str) -> int:
+    """Nanoseconds since the Unix epoch of a date and time; without an offset, UTC.
+
+    Raises:
+        CommandError: It is none. ``option`` heads the message.
+    """
     from datetime import UTC, datetime  # noqa: PLC0415  # only here
 
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise CommandError(
-            f"--effective time={text}: is no date and time such as 2026-03-29T02:30+01:00", MISUSED
-        ) from error
+        raise CommandError(f"{option}{text}: is no date and time such as 2026-03-29T02:30+01:00", MISUSED) from error
     moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     return int(moment.timestamp()) * 1_000_000_000
 

@@ -144,3 +144,26 @@ def origins(policy: Policy, situation: Situation) -> dict[tuple[str, ...], str]:
                 found[path] = layer.name
                 below[path] = value
     return found
+
+
+def settled(policy: Policy, group: str, stream: str) -> Policy:
+    """The same policy for one stream alone: what holds for its group and its name is part of the defaults and classes."""
+    situations = {name: Situation(class_name=name, group=group, stream=stream) for name in ("", *policy.class_names())}
+    judgements = {name: effective_judgement(policy, situation) for name, situation in situations.items()}
+    update = {
+        "tracker": effective_tracker(policy, group, stream),
+        "defaults": judgements.pop(""),
+        "classes": judgements,
+        "groups": {},
+        "streams": {},
+        "zones": {name: _everywhere(zone) for name, zone in zones_of(policy, group, stream).items()},
+        "profiles": {name: _everywhere(profile) for name, profile in profiles_of(policy, group, stream).items()},
+    }
+    return policy.model_copy(update=update)
+
+
+_Scoped = TypeVar("_Scoped", Zone, Profile)
+
+
+def _everywhere(scope: _Scoped) -> _Scoped:
+    return scope.model_copy(update={"groups": (), "streams": ()})
