@@ -7,6 +7,8 @@
 
 A false YES box goes into the row of an object of another class that nothing else has found and that it overlaps by the matching's IoU, the
 largest overlap first; else into that of nothing. This moves boxes from one row to another and changes no count of right, false and missed.
+
+Matched by IoU, boxes that are MAYBE may re-pair some that are YES: the matrix keeps the pairs that YES makes by itself.
 """
 
 from __future__ import annotations

@@ -1,0 +1,319 @@
+"""What an evaluation says is what counting by hand says, and its parts agree with each other."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tertium_server.engine import Verdict
+from tertium_server.policy import Policy, default_policy
+from tertium_server.tuning.evaluate import EvaluateOptions, Evaluation, compare, evaluate
+from tertium_server.tuning.evaluate_command import Work
+from tertium_server.tuning.evaluate_decisions import read_decisions
+from tertium_server.tuning.evaluate_delays import delays_of
+from tertium_server.tuning.evaluate_metrics import Metric, MetricError, find_metric
+from tertium_server.tuning.evaluate_slices import slices
+from tertium_server.tuning.figures import Matching
+from tertium_server.tuning.intervals import difference_intervals
+from tertium_server.tuning.judged import YES, Judged, judge, units_by_verdict
+from tertium_server.tuning.matching import Label, Rule, match
+from tertium_server.tuning.readers import Kind, Labelled, ReadError
+from tertium_server.tuning.replay import ReplayOptions, replay
+from tertium_server.tuning.rows import write_header, write_rows
+from tertium_server.tuning.units import Place, Unit
+from tests.tuning.labelled import crowd
+
+RULES = (Rule.SCORE, Rule.IOU)
+
+
+def with_thresholds(yes: float, no: float) -> Policy:
+    tree = default_policy().model_dump(mode="json")
+    for unit in ("box", "track"):
+        tree["defaults"][unit]["thresholds"] |= {"yes": yes, "no": no}
+    return Policy.model_validate(tree)
+
+
+POLICY = with_thresholds(0.3, 0.12)
+
+
+def crowds(count: int = 3, **fields: bool) -> list[Labelled]:
+    made = [crowd(seed, frames=40, decimals=3, **fields) for seed in range(count)]
+    return [
+        Labelled(replace(one.sequence, name=f"scene-{place}"), replace(one.truth, name=f"scene-{place}"))
+        for place, one in enumerate(made)
+    ]
+
+
+def judged_by(policy: Policy, labelled: list[Labelled], rule: Rule = Rule.SCORE) -> list[Judged]:
+    return [judge(one, replay(one.sequence, policy), policy, Matching(rule)) for one in labelled]
+
+
+def evaluated(policy: Policy, rule: Rule = Rule.SCORE, **fields: bool) -> Evaluation:
+    judged = judged_by(policy, crowds(**fields), rule)
+    return evaluate(judged, EvaluateOptions(matching=Matching(rule), units=(Unit.BOX, Unit.FRAME)))
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("ignored", [False, True])
+def test_counts_of_a_verdict_are_those_of_matching_what_got_it(rule: Rule, *, ignored: bool) -> None:
+    evaluation = evaluated(POLICY, rule, ignored=ignored)
+    figures = evaluation.describe()["units"]["box"]["overall"]
+    for name, threshold in (("yes", 0.3), ("yes_and_maybe", 0.12)):
+        true = false = objects = 0
+        for one in evaluation.judged:
+            labels = match(one.labelled, one.decisions.probabilities, 0.5, rule, least=threshold).labels
+            true += int((labels == Label.TRUE).sum())
+            false += int((labels == Label.FALSE).sum())
+            objects += int((one.labelled.truth.kinds == Kind.EVALUATE).sum())
+        assert true > 0
+        assert false > 0
+        assert figures["objects"] == objects
+        assert (figures[name]["true_positives"], figures[name]["false_positives"]) == (true, false)
+        assert figures[name]["misses"] == objects - true
+        assert figures[name]["f1"] == pytest.approx(2 * true / (objects + true + false))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_matrix_and_figures_agree_in_every_sum(rule: Rule) -> None:
+    described = evaluated(POLICY, rule, ignored=True).describe()
+    matrix, units = described["confusion"], described["units"]["box"]
+    counts = np.array(matrix["counts"])
+    assert matrix["rows"] == ["car", "person", "tree", "None"]
+    assert matrix["columns"] == ["car", "person", "tree", "Maybe", "None"]
+    for place, name in enumerate(matrix["rows"][:-1]):
+        figures = units["classes"][name]
+        assert counts[place].sum() == figures["objects"]
+        assert counts[place, place] == figures["yes"]["true_positives"]
+        assert counts[:, place].sum() - counts[place, place] == figures["yes"]["false_positives"]
+    whole = units["overall"]
+    assert counts[:-1].sum() == whole["objects"]
+    if rule is Rule.SCORE:  # by IoU those that are MAYBE re-pair some that are YES
+        assert counts[:-1, -2].sum() == whole["yes_and_maybe"]["true_positives"] - whole["yes"]["true_positives"]
+        assert whole["maybe"] == counts[:, -2].sum()
+
+
+def test_a_class_that_was_never_there_has_no_recall_and_no_best_threshold() -> None:
+    tree = evaluated(POLICY).describe()["units"]["box"]["classes"]["tree"]
+    assert tree["objects"] == 0
+    assert tree["yes"]["recall"] is None
+    assert tree["best_f1"] is None
+    assert "no object" in tree["undetermined"]
+
+
+def test_classes_frames_and_overall_are_counted_by_the_same_verdicts() -> None:
+    described = evaluated(POLICY).describe()["units"]
+    for unit in described.values():
+        for name in ("yes", "yes_and_maybe"):
+            for count in ("true_positives", "false_positives", "misses"):
+                assert sum(one[name][count] for one in unit["classes"].values()) == unit["overall"][name][count]
+
+
+def test_a_box_that_was_turned_down_takes_no_object_from_one_that_was_accepted() -> None:
+    labelled = crowds(1)[0]
+    decisions = replay(labelled.sequence, POLICY)
+    first = judge(labelled, decisions, POLICY, Matching())
+    pairs = [
+        (int(one), int(other))
+        for one in np.flatnonzero(first.matches.labels == Label.TRUE)
+        for other in np.flatnonzero(first.matches.labels == Label.FALSE)
+        if first.matches.truth_index[one] >= 0
+        and labelled.sequence.frames[one] == labelled.sequence.frames[other]
+        and match(labelled, np.eye(len(labelled.sequence))[other]).truth_index[other] == first.matches.truth_index[one]
+    ]
+    assert pairs
+    winner, loser = pairs[0]
+    verdicts = decisions.verdicts.copy()
+    verdicts[:] = Verdict.NO
+    verdicts[loser] = Verdict.YES
+    turned = judge(labelled, replace(decisions, verdicts=verdicts), POLICY, Matching())
+    assert turned.matches.labels[loser] == Label.TRUE
+    assert turned.matches.labels[winner] == Label.FALSE
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_slices_add_up_to_the_whole(rule: Rule) -> None:
+    evaluation = evaluated(POLICY, rule, ignored=True)
+    whole = evaluation.describe()["units"]["box"]["overall"]
+    parts = slices(evaluation.judged, evaluation.places(), 0)
+    assert parts.keys() == {"sequence", "class", "size", "time"}
+    assert len(parts["time"]) > 1
+    for way, by_name in parts.items():
+        for key in ("objects", "maybe", "cases"):
+            assert sum(one[key] for one in by_name.values()) == whole[key], (way, key)
+        for name in ("yes", "yes_and_maybe"):
+            for count in ("true_positives", "false_positives", "misses"):
+                if way == "size" and rule is Rule.IOU:
+                    continue  # who is paired with whom depends on the threshold, and with it whose size counts
+                assert sum(one[name][count] for one in by_name.values()) == whole[name][count], (way, name, count)
+
+
+def test_a_slice_by_sequence_is_that_sequence_alone() -> None:
+    labelled = crowds()
+    judged = judged_by(POLICY, labelled)
+    parts = slices(judged, Place.of_all(labelled), 0)["sequence"]
+    for one in judged:
+        alone = evaluate([one], EvaluateOptions(units=(Unit.BOX,))).describe()["units"]["box"]["overall"]
+        for key in ("objects", "cases", "maybe", "yes", "yes_and_maybe"):
+            assert parts[one.name][key] == alone[key]
+
+
+def test_time_is_cut_into_windows_of_a_round_length() -> None:
+    labelled = crowds(2)
+    judged = [replace(one, labelled=_at(one.labelled, fps=0.05)) for one in judged_by(POLICY, labelled)]
+    names = list(slices(judged, Place.of_all(labelled), 0)["time"])
+    assert names[0] == "0:00-2:00"  # 40 frames in 800 seconds: seven windows of two minutes
+    assert len(names) == 7
+
+
+def _at(labelled: Labelled, fps: float) -> Labelled:
+    return Labelled(replace(labelled.sequence, fps=fps), labelled.truth)
+
+
+def test_a_policy_compared_with_itself_differs_in_nothing() -> None:
+    found = compare(evaluated(POLICY), evaluated(POLICY))["units"]["box"]["overall"]
+    assert found["yes.f1"] == {"difference": 0.0, "interval": [0.0, 0.0]}
+    assert all(one["difference"] == 0.0 for one in found.values())
+
+
+def test_differences_of_two_policies_are_drawn_from_the_same_blocks() -> None:
+    labelled, other = crowds(), with_thresholds(0.5, 0.2)
+    judged = [judged_by(policy, labelled) for policy in (POLICY, other)]
+    found = compare(*(evaluate(one) for one in judged))["units"]["box"]["overall"]
+    places = Place.of_all(labelled)
+    first, second = (units_by_verdict(one, places, Unit.BOX).counts_by_block(YES) for one in judged)
+    expected = difference_intervals(first, second, seed=0)
+    assert found["yes.recall"]["interval"] == [expected.recall.low, expected.recall.high]
+    points = [2 * one.tp.sum() / (one.tp.sum() + one.fp.sum() + one.positives.sum()) for one in (first, second)]
+    assert found["yes.f1"]["difference"] == pytest.approx(points[0] - points[1])
+
+
+def test_intervals_hold_the_figures_and_depend_on_the_seed_alone() -> None:
+    one, again = (evaluated(POLICY).describe()["units"]["box"]["overall"] for _ in range(2))
+    assert one == again
+    low, high = one["intervals"]["yes.f1"]
+    assert low < one["yes"]["f1"] < high
+    low, high = one["intervals"]["log_loss"]
+    assert low < one["log_loss"] < high
+
+
+def test_log_loss_and_calibration_are_those_of_the_boxes_that_count() -> None:
+    evaluation = evaluated(POLICY, ignored=True)
+    said, came = [], []
+    for one in evaluation.judged:
+        labels = match(one.labelled, one.decisions.probabilities).labels
+        said += one.decisions.probabilities[labels >= 0].astype(float).tolist()
+        came += (labels[labels >= 0] == 1).astype(float).tolist()
+    expected = -np.mean([math.log(p if true else 1 - p) for p, true in zip(said, came, strict=True)])
+    figures = evaluation.describe()["units"]["box"]["overall"]
+    assert figures["log_loss"] == pytest.approx(expected)
+    assert 0.0 < figures["calibration_error"] < 1.0
+
+
+def test_delays_are_counted_from_the_first_box_of_a_true_track_to_its_first_yes() -> None:
+    labelled = crowds(2)
+    judged = judged_by(with_thresholds(0.2, 0.1), labelled)
+    found = delays_of(judged, Place.of_all(labelled))
+    expected = []
+    for one in judged:
+        labels = match(one.labelled, one.decisions.probabilities).labels
+        for track in np.unique(one.decisions.track_ids):
+            mine = np.flatnonzero(one.decisions.track_ids == track)
+            true, false = ((labels[mine] == label).sum() for label in (Label.TRUE, Label.FALSE))
+            if true + false == 0 or true < 0.5 * (true + false):
+                continue
+            sure = mine[one.decisions.track_probabilities[mine] >= np.float64(0.2)]
+            frames = one.labelled.sequence.frames
+            expected.append(int(frames[sure].min() - frames[mine].min()) if len(sure) else -1)
+    assert max(expected) > 0
+    assert sorted(found.frames.tolist()) == sorted(expected)
+    assert found.seconds[found.frames > 0] == pytest.approx(found.frames[found.frames > 0] / 25.0)
+
+
+def file_of(policy: Policy, labelled: list[Labelled], path: Path) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        write_header(file)
+        for one in labelled:
+            write_rows(file, replay(one.sequence, policy))
+    return path
+
+
+def test_figures_of_a_file_that_replay_wrote_are_those_of_the_replay(tmp_path: Path) -> None:
+    labelled = crowds(ignored=True)
+    work = Work(EvaluateOptions(units=(Unit.BOX, Unit.FRAME)), ReplayOptions())
+    file = file_of(POLICY, labelled, tmp_path / "decisions.csv")
+    assert work.of_file(labelled, POLICY, file, {}) == work.of_policies(labelled, POLICY, None, {})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("sequence,frame", "sequence,farme", "is not what tertium replay writes"),
+        (",YES\n", ",JA\n", "row [0-9]+, verdict: is 'JA'"),
+        (",car,", ",cat,", "row [0-9]+, class: is cat; the recording has car there"),
+        (",YES\n", "\n", "row [0-9]+: has 12 cells"),
+    ],
+)
+def test_a_file_that_does_not_belong_is_refused_by_row_and_column(
+    tmp_path: Path, old: str, new: str, problem: str
+) -> None:
+    labelled = crowds(1)
+    file = file_of(POLICY, labelled, tmp_path / "decisions.csv")
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+    with pytest.raises(ReadError, match=problem):
+        read_decisions(file, labelled, "0-x")
+
+
+def test_a_file_with_too_few_rows_or_none_is_refused(tmp_path: Path) -> None:
+    labelled = crowds(2)
+    file = file_of(POLICY, labelled[:1], tmp_path / "decisions.csv")
+    with pytest.raises(ReadError, match="0 rows for sequence scene-1"):
+        read_decisions(file, labelled, "0-x")
+    with pytest.raises(ReadError, match="can't be read"):
+        read_decisions(tmp_path / "nowhere.csv", labelled, "0-x")
+
+
+def test_a_metric_of_the_users_own_is_given_all_that_was_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "yard_figures.py").write_text(
+        "def yes_share(judged):\n"
+        "    verdicts = [verdict for one in judged for verdict in one.decisions.verdicts]\n"
+        "    return {'yes': verdicts.count(3) / len(verdicts), 'nothing': None}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    judged = judged_by(POLICY, crowds(2))
+    found = find_metric("yard_figures:yes_share").of(judged)
+    verdicts = np.concatenate([one.decisions.verdicts for one in judged])
+    assert found == {"yes": np.mean(verdicts == Verdict.YES), "nothing": None}
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("math", "module:function"),
+        ("no_such_module:f", "there is no module no_such_module"),
+        ("math:no_such", "module math has no no_such"),
+        ("math:pi", "pi of module math is no function"),
+    ],
+)
+def test_a_metric_that_is_not_there_is_named(name: str, problem: str) -> None:
+    with pytest.raises(MetricError, match=problem) as caught:
+        find_metric(name)
+    assert f"--metric {name}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"), [("much", "is 'much'"), (True, "is True"), (math.inf, "infinite"), ({"a": []}, "a is \\[\\]")]
+)
+def test_a_metric_that_gives_no_number_is_told_so(value: object, problem: str) -> None:
+    with pytest.raises(MetricError, match=f"--metric m:f: .*{problem}"):
+        Metric("m:f", lambda _: value).of([])
+
+
+def test_a_metric_that_fails_is_named_with_its_error() -> None:
+    with pytest.raises(MetricError, match="--metric m:f: the function failed: ZeroDivisionError"):
+        Metric("m:f", lambda judged: 1 / len(judged)).of([])
