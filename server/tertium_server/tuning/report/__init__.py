@@ -2,6 +2,6 @@
 
 from .document import document
 from .page import render, write_report
-from .views import look
+from .views import Views, look
 
-__all__ = ["document", "look", "render", "write_report"]
+__all__ = ["Views", "document", "look", "render", "write_report"]
