@@ -1,0 +1,179 @@
+"""`tertium evaluate` from end to end: what tuning says of a policy is what replay and then evaluate say of it, exactly."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tertium_server.cli.application import run
+from tests.scenes import scene, write_mot
+from tests.tuning.test_tune import write_truth
+
+SEQUENCES = 3
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("labelled")
+    for seed in range(SEQUENCES):
+        made = scene(seed, length=120, objects=6)
+        write_truth(made, write_mot(made, root))
+    return root
+
+
+@pytest.fixture(autouse=True, scope="module")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def tuned(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    out = tmp_path_factory.mktemp("tuned")
+    words = ["tune", str(folder), str(folder), "--format", "mot", "--out", str(out / "p.yaml"), "--jobs", "1"]
+    assert run([*words, "--summary", str(out / "s.json")]) == 0
+    return out / "p.yaml", json.loads((out / "s.json").read_text())
+
+
+def evaluate(folder: Path, out: Path, *more: str) -> tuple[int, dict[str, Any]]:
+    words = ["evaluate", str(folder), str(folder), "--format", "mot", "--json", str(out), "--jobs", "1"]
+    code = run([*words, *more])
+    return code, json.loads(out.read_text()) if out.exists() else {}
+
+
+def test_what_tuning_says_is_what_evaluate_says_bit_for_bit(
+    folder: Path, tuned: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    policy, summary = tuned
+    code, found = evaluate(folder, tmp_path / "e.json", "--policy", str(policy))
+    assert code == 0
+    said = summary["at_thresholds"]
+    assert said.keys() == {"frames", "hours", "units", "delay", "confusion"}
+    assert {key: found[key] for key in said} == said
+    assert found["policy"]["version"] == summary["policy"]["version"]
+
+
+def test_matrix_curve_headline_and_evaluate_are_equal_at_the_thresholds(
+    folder: Path, tuned: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    policy, summary = tuned
+    _, found = evaluate(folder, tmp_path / "e.json", "--policy", str(policy))
+    box = found["units"]["box"]["classes"]["object"]
+    chosen = summary["thresholds"]["classes"]["object"]["box"]  # read off the curve, where it was chosen
+    assert box["yes"]["precision"] == chosen["precision_of_yes"]
+    assert box["yes"]["recall"] == chosen["recall_of_yes"]
+    assert box["yes"]["f1"] == chosen["f1_of_yes"]
+    assert box["yes_and_maybe"]["recall"] == chosen["recall_of_yes_and_maybe"]
+    assert (box["maybe"], box["maybe_share"]) == (chosen["maybe"], chosen["maybe_share"])
+    assert box["f1_with_people"] == chosen["f1_with_people"]
+    headline = summary["all_data"]["fused"]["classes"]["object"]
+    for key in ("best_f1", "threshold", "average_precision", "log_loss", "calibration_error"):
+        assert box[key] == headline[key], key
+    (right, helped, missed), (false, doubted, _) = found["confusion"]["counts"]
+    assert (right, false) == (box["yes"]["true_positives"], box["yes"]["false_positives"])
+    assert right + helped == box["yes_and_maybe"]["true_positives"]
+    assert helped + doubted == box["maybe"]
+    assert missed == box["yes_and_maybe"]["misses"]
+    track, of_track = found["units"]["track"]["overall"], summary["thresholds"]["overall"]["track"]
+    assert track["yes"]["precision"] == of_track["precision_of_yes"]
+    assert track["yes"]["recall"] == of_track["recall_of_yes"]
+    assert track["maybe"] == of_track["maybe"]
+
+
+def test_the_file_that_replay_wrote_gives_the_same_bytes(
+    folder: Path, tuned: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    policy, decisions = str(tuned[0]), tmp_path / "d.csv"
+    assert run(["replay", str(folder), "--format", "mot", "--policy", policy, "--out", str(decisions)]) == 0
+    evaluate(folder, tmp_path / "one.json", "--policy", policy)
+    code, _ = evaluate(folder, tmp_path / "two.json", "--policy", policy, "--decisions", str(decisions))
+    assert code == 0
+    assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
+
+
+def test_neither_processes_nor_the_cache_change_a_byte(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name, more in (("a", ["--no-cache"]), ("b", ["--jobs", "2"]), ("c", []), ("d", ["--backend", "threading"])):
+        assert evaluate(folder, tmp_path / f"{name}.json", *more)[0] == 0
+        kept = len(list((tmp_path / "cache").rglob("*.npz")))
+        assert kept == (0 if name == "a" else SEQUENCES)
+    assert len({(tmp_path / f"{name}.json").read_bytes() for name in "abcd"}) == 1
+
+
+def test_two_policies_are_compared_with_the_interval_of_the_difference(
+    folder: Path, tuned: tuple[Path, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy, _ = tuned
+    code, found = evaluate(folder, tmp_path / "e.json", "--against", str(policy))
+    assert code == 0
+    one = found["difference"]["units"]["box"]["overall"]["yes.recall"]
+    ours, theirs = (side["units"]["box"]["overall"]["yes"]["recall"] for side in (found, found["against"]))
+    assert one["difference"] == ours - theirs
+    low, high = one["interval"]
+    assert low <= one["difference"] <= high
+    assert "first less second" in capsys.readouterr().err
+
+
+def test_a_sequence_that_cannot_be_read_is_named_and_the_rest_goes_on(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("scene-0", "scene-1", "scene-2"):
+        (tmp_path / name).symlink_to(folder / name)
+    bad = write_mot(scene(7, length=30), tmp_path)
+    (bad / "gt").mkdir()
+    (bad / "gt/gt.txt").write_text("1,1,10,10,nan,50,1,1,1\n")
+    code, found = evaluate(tmp_path, tmp_path / "e.json")
+    error = capsys.readouterr().err
+    assert code == 1
+    assert found["sequences"] == ["scene-0", "scene-1", "scene-2"]
+    assert found["failed_sequences"].keys() == {"scene-7"}
+    assert "gt.txt, row 1, column 5 (w)" in error.replace("\n", " ") or "row 1, column 5" in error
+    words = ["tune", str(tmp_path), str(tmp_path), "--format", "mot", "--out", str(tmp_path / "p.yaml"), "--jobs", "1"]
+    assert run([*words, "--summary", str(tmp_path / "s.json")]) == 1
+    error = capsys.readouterr().err
+    assert "sequence scene-7 was left out" in error
+    assert (tmp_path / "p.yaml").exists()
+    summary = json.loads((tmp_path / "s.json").read_text())
+    assert summary["failed_sequences"].keys() == {"scene-7"}
+    assert any("scene-7" in text for text in summary["warnings"])
+
+
+def test_a_sequence_that_the_engine_refuses_is_named_and_the_rest_goes_on(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "scene-0").symlink_to(folder / "scene-0")
+    crowded = write_mot(scene(8, length=30), tmp_path)
+    rows = "".join(f"1,-1,{place % 600},{place // 600},20,20,0.5,-1,-1,-1\n" for place in range(1200))
+    (crowded / "det/det.txt").write_text(rows)
+    write_truth(scene(8, length=30), crowded)
+    code, found = evaluate(tmp_path, tmp_path / "e.json")
+    assert code == 1
+    assert found["sequences"] == ["scene-0"]
+    assert "more detections than the engine takes" in found["failed_sequences"]["scene-8"]
+    assert "scene-8" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        (["--metric", "nowhere:f"], "--metric nowhere:f"),
+        (["--policy", "nowhere.yaml"], "nowhere.yaml"),
+        (["--decisions", "d.csv", "--against", "p.yaml"], "leave one out"),
+        (["--decisions", "nowhere.csv"], "nowhere.csv"),
+        (["--backend", "nobody"], "--backend nobody"),
+        (["--iou", "0"], "--iou"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_one_line(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], problem: str
+) -> None:
+    code, found = evaluate(folder, tmp_path / "e.json", "--no-cache", *more)
+    error = capsys.readouterr().err
+    assert code != 0
+    assert found == {}
+    assert problem in error
+    assert len(error.strip().splitlines()) == 1
