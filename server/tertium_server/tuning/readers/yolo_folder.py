@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from .albums import natural
 from .errors import NothingFoundError, Place, ReadError
@@ -142,8 +143,8 @@ def _names_of_list(file: Path) -> dict[int, str]:
 
 def _names_of_yaml(file: Path) -> dict[int, str]:
     try:
-        content = yaml.safe_load(_text_of(file))
-    except yaml.YAMLError as error:
+        content = YAML(typ="safe", pure=True).load(_text_of(file))
+    except YAMLError as error:
         raise ReadError(Place(file), f"is no YAML ({str(error).splitlines()[0]})", "write names: and a list") from error
     names = content.get("names") if isinstance(content, dict) else None
     if isinstance(names, list):
