@@ -49,8 +49,9 @@ class ReplayCache:
         """The arrays kept under a key; None where there are none, or they are damaged."""
         path = self._path(key)
         try:
-            with np.load(path, allow_pickle=False) as file:
-                found = {name: file[name] for name in file.files}
+            # numpy leaves a damaged file open that it opened itself.
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as entry:
+                found = {name: entry[name] for name in entry.files}
             os.utime(path)
         except (OSError, ValueError, EOFError, BadZipFile, KeyError):
             return None
