@@ -158,7 +158,7 @@ class TestEviction:
         assert endings(journal) == [(2, 10, EventReason.EVICTED)]
         assert journal["track_ids"].tolist()[-2:] == [3, 5]
         assert engine.tracks == 4
-        assert engine.closed.tolist() == np.eye(7, dtype=int)[EventReason.EVICTED].tolist()
+        assert engine.closed.tolist() == np.eye(max(EventReason) + 1, dtype=int)[EventReason.EVICTED].tolist()
 
     @pytest.mark.parametrize("client_tracks", [False, True])
     @pytest.mark.parametrize("seed", range(4))

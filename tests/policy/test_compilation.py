@@ -72,7 +72,7 @@ def test_every_value_of_a_class_lies_where_the_kernels_read_it() -> None:
 
 
 def test_every_field_of_the_kernels_record_of_a_class_comes_from_the_policy() -> None:
-    assert set(CLASS.names or ()) == {"id", *(name for _, name, _ in JUDGE)}
+    assert set(CLASS.names or ()) == {"id", "fingerprint", *(name for _, name, _ in JUDGE)}
     assert {name: CLASS[name].shape for name in ("box_weights", "track_weights")} == {
         "box_weights": (BOX_FEATURES,),
         "track_weights": (TRACK_FEATURES,),
@@ -143,7 +143,7 @@ def test_every_field_of_the_kernels_record_of_a_stream_is_filled() -> None:
         {field for *_, field, _ in SETTINGS}
         | {name for _, name in TRACKING}
         | noise
-        | {"high", "class_aware", "want_overlap"}
+        | {"high", "class_aware", "want_overlap", "valid_from", "valid_until"}
     )
     assert set(TRACKER.names or ()) == named
 

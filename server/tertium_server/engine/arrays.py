@@ -6,7 +6,16 @@ import numpy as np
 from numba.np.numpy_support import carray
 
 from tertium_server.engine.addresses import at, pointer, rows, rows_and_columns
-from tertium_server.engine.columns import FRAME_REPORT, FrameColumns, Int32s, Int64s, Outputs, Records, Scratch
+from tertium_server.engine.columns import (
+    FRAME_REPORT,
+    Float64s,
+    FrameColumns,
+    Int32s,
+    Int64s,
+    Outputs,
+    Records,
+    Scratch,
+)
 from tertium_server.engine.kernel import array_kernel
 from tertium_server.engine.layout import CLASS, EVENT, STREAM, TRACK, TRACKER
 
@@ -21,6 +30,8 @@ class StreamArrays(NamedTuple):
     tracks: Records
     tally: Int64s
     closed: Int64s
+    zone_corners: Float64s
+    zone_starts: Int64s
 
 
 @array_kernel
@@ -34,6 +45,8 @@ def stream_arrays(table):
         carray(at(table, 4), rows(table, 4), TRACK),
         carray(at(table, 5), rows_and_columns(table, 5), np.int64),
         carray(at(table, 6), rows(table, 6), np.int64),
+        carray(at(table, 7), rows_and_columns(table, 7), np.float64),
+        carray(at(table, 8), rows(table, 8), np.int64),
     )
 
 

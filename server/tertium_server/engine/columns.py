@@ -115,8 +115,12 @@ class Scratch(NamedTuple):
     NEEDED,
     MISMATCH,
     RESETS,
-) = range(10)
-PROGRESS_LENGTH = 10
+    OTHER_TIME,
+) = range(11)
+PROGRESS_LENGTH = 11
+
+OTHER_PARAMETERS = -1
+"""In ``progress[NEEDED]``: the next frame, of capture time ``progress[OTHER_TIME]``, needs other parameters, and no more room."""
 
 NOT_BEGUN = -1
 """In ``progress[FRAMES_DONE]``: the message is new, and the rest of the vector left from another."""
@@ -197,7 +201,7 @@ class Workspace:
         """Makes room for ``needed`` tracks and detections in one frame, and for their events and coasted boxes."""
         out, progress = self.outputs, self.progress
         coasted = int(progress[COASTED_OUT]) + needed
-        events = int(progress[EVENTS_OUT]) + 3 * needed
+        events = int(progress[EVENTS_OUT]) + 4 * needed
         if coasted > out.coasted_track_ids.shape[0]:
             out = out._replace(
                 coasted_track_ids=_longer(out.coasted_track_ids, coasted),

@@ -17,7 +17,7 @@ def write_decisions(tracker, judges, tracks, count, index, counting, outputs, sc
     base = progress[DETECTIONS_OUT]
     for detection in range(count):
         track = tracks[slots[detection]]
-        judge = judges[track.class_row]
+        judge = judges[track.judge_row]
         out = base + detection
         probability = np.float32(readout.sigmoid(readout.box_log_odds(track, judge, overlaps[detection])))
         box_verdict = verdict.judge_plainly(probability, judge.box_no, judge.box_yes)

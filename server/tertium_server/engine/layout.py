@@ -60,6 +60,8 @@ class EventReason(IntEnum):
     STREAM_ENDED = 4
     RESET = 5
     EVICTED = 6
+    POLICY_CHANGED = 8
+    ZONE_CHANGED = 9
 
 
 AXES = 4
@@ -103,6 +105,8 @@ TRACK = np.dtype(
         ("misses_in_a_row", np.uint32),
         ("unseen_in_a_row", np.uint32),  # frames without a detection, hidden or not
         ("class_row", np.int32),
+        ("judge_row", np.int32),  # parameters of its class where it is: see zones.py
+        ("judged_by", np.uint32),  # fingerprint of the parameters that its verdict is by
         ("verdict", np.uint8),
         ("announced", np.uint8),  # its verdict has left NO
         ("established", np.uint8),  # its probability has reached the tracker's mark
@@ -125,7 +129,7 @@ STREAM = np.dtype(
     align=True,
 )
 
-# What a class is judged by. See policy/model.py for the meaning and range of each value.
+# What a class is judged by. See policy/values.py for the meaning and range of each value.
 CLASS = np.dtype(
     [
         ("id", np.int64),  # the caller's class id
@@ -148,6 +152,7 @@ CLASS = np.dtype(
         ("track_no", np.float64),
         ("margin", np.float64),
         ("hold", np.float64),
+        ("fingerprint", np.uint32),  # of what a track's verdict is made by; another one: it is judged anew
     ],
     align=True,
 )
@@ -178,6 +183,9 @@ TRACKER = np.dtype(
         ("frame_width", np.float64),
         ("frame_height", np.float64),
         ("frame_interval", np.float64),  # seconds between frames: nominal, 0 unknown
+        # Capture times for which all these parameters hold; for a frame before or after, there are others.
+        ("valid_from", np.int64),
+        ("valid_until", np.int64),
         ("client_tracks", np.int64),
         ("logits", np.int64),
         ("max_detections", np.int64),

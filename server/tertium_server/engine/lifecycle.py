@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tertium_server.engine import association, evidence, motion, readout
+from tertium_server.engine import association, evidence, motion, readout, zones
 from tertium_server.engine.columns import EVENTS_OUT
 from tertium_server.engine.kernel import kernel
 from tertium_server.engine.layout import STEADY, EventReason, EventType, Verdict
@@ -12,7 +12,6 @@ _VERDICT_CHANGED = int(EventType.VERDICT_CHANGED)
 _ENDED = int(EventType.ENDED)
 _LOST = int(EventReason.LOST)
 _LEFT = int(EventReason.LEFT)
-_THRESHOLD = int(EventReason.THRESHOLD)
 _NO = int(Verdict.NO)
 _MAYBE = int(Verdict.MAYBE)
 _YES = int(Verdict.YES)
@@ -27,7 +26,7 @@ _MATCHED_DETECTION = association.MATCHED_DETECTION
 
 
 @kernel
-def give_birth(track, track_id, class_row, index, time, boxes, detection, tracker, judge):
+def give_birth(track, track_id, class_row, index, time, boxes, detection, tracker, judges, corners, starts):
     """Makes a fresh track of an unmatched detection; its first measurement is fused by the caller."""
     track.id = track_id
     track.first_frame = index
@@ -37,6 +36,9 @@ def give_birth(track, track_id, class_row, index, time, boxes, detection, tracke
     left, top = np.float64(boxes[detection, 0]), np.float64(boxes[detection, 1])
     right, bottom = np.float64(boxes[detection, 2]), np.float64(boxes[detection, 3])
     motion.start(track, tracker, 0.5 * (left + right), 0.5 * (top + bottom), right - left, bottom - top)
+    zones.place(track, judges, corners, starts)
+    judge = judges[track.judge_row]
+    track.judged_by = judge.fingerprint
     evidence.begin(track, judge)
     track.measurement = 0.0
     track.log_hits = 0.0
@@ -133,7 +135,7 @@ def _record(track, judge, index, events, progress):
 
 
 @kernel
-def tell_verdict(track, judge, before, index, events, progress):
+def tell_verdict(track, judge, before, reason, index, events, progress):
     """Announces a track that leaves NO for the first time, or tells of a changed verdict. Ids of 0 are nobody's track."""
     after = track.verdict
     if track.announced == 0:
@@ -147,7 +149,7 @@ def tell_verdict(track, judge, before, index, events, progress):
             return
         event = _record(track, judge, index, events, progress)
         event.type = _VERDICT_CHANGED
-    event.reason = _THRESHOLD
+    event.reason = reason
     event.from_verdict = before
     event.to_verdict = after
     if after == _YES:

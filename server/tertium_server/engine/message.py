@@ -13,6 +13,8 @@ from tertium_server.engine.columns import (
     MISMATCH,
     NEEDED,
     NOT_BEGUN,
+    OTHER_PARAMETERS,
+    OTHER_TIME,
 )
 from tertium_server.engine.kernel import array_kernel, kernel
 from tertium_server.engine.layout import FrameStatus
@@ -29,18 +31,18 @@ def run(stream_table, workspace_table, columns, answered):
 
 @array_kernel
 def run_frames(stream_table, workspace_table, frames, answered):
-    """Runs frames until all are done or the buffers are too small for the next one.
+    """Runs frames until all are done, or the buffers are too small for the next one, or it needs other parameters.
 
-    Returns True when all frames are done. Otherwise ``progress[NEEDED]`` holds how many tracks and detections the next frame may come to, and the
-    call is made again with more room. Frames up to index ``answered`` are computed but not counted.
+    Returns True when all frames are done. Otherwise ``progress[NEEDED]`` holds how many tracks and detections the next frame may come to, or
+    OTHER_PARAMETERS, and the call is made again with what it needs. Frames up to index ``answered`` are computed but not counted.
     """
-    streams, trackers, judges, class_lookup, tracks, tally, closed = arrays.stream_arrays(stream_table)
+    streams, trackers, judges, class_lookup, tracks, tally, closed, corners, starts = arrays.stream_arrays(stream_table)
     outputs = arrays.outputs_of(workspace_table)
     scratch = arrays.scratch_of(workspace_table)
     progress = arrays.progress_of(workspace_table)
     stream = streams[0]
     tracker = trackers[0]
-    one_class = judges.shape[0] == 1
+    one_class = judges.shape[0] == starts.shape[0]
     if progress[FRAMES_DONE] == NOT_BEGUN:
         progress[:] = 0
         progress[MISMATCH] = admission.find_mismatch(frames, tracker.client_tracks != 0)
@@ -62,13 +64,17 @@ def run_frames(stream_table, workspace_table, frames, answered):
             status, culprit = admission.check_detections(frames, first, count, tracker, class_lookup, one_class)
             report.culprit = culprit
         if status == _TAKEN:
+            if time < tracker.valid_from or time >= tracker.valid_until:
+                progress[NEEDED] = OTHER_PARAMETERS
+                progress[OTHER_TIME] = time
+                return False
             needed = stream.tracks + count
             if not _fits(needed, min(needed, tracker.max_tracks), tracks, outputs, scratch, progress):
                 progress[NEEDED] = needed
                 return False
             report.reset = step.advance(
                 streams, trackers, judges, class_lookup, tracks, frames, first, count, index, time, index > answered,
-                outputs, scratch, progress, tally, closed,
+                outputs, scratch, progress, tally, closed, corners, starts,
             )  # fmt: skip
         report.status = status
         progress[FRAMES_DONE] = place + 1
@@ -90,6 +96,6 @@ def _fits(needed, needed_tracks, tracks, outputs, scratch, progress):
     return (
         needed_tracks <= tracks.shape[0]
         and needed <= scratch.floats.shape[1]
-        and progress[EVENTS_OUT] + 3 * needed <= outputs.events.shape[0]
+        and progress[EVENTS_OUT] + 4 * needed <= outputs.events.shape[0]
         and progress[COASTED_OUT] + needed <= outputs.coasted_track_ids.shape[0]
     )

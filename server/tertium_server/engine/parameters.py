@@ -1,12 +1,12 @@
 """What a stream is run with: the caller's settings, and the policy's numbers laid out for the kernels."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from tertium_server.engine.columns import Records
+from tertium_server.engine.columns import Float64s, Int64s, Records
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,16 +50,43 @@ class EngineParameters:
     """A policy's numbers for one stream. Made by ``policy.compile_parameters``."""
 
     judges: Records
-    """(classes,) records of ``layout.CLASS``, by ascending class id."""
+    """((1 + zones) · classes,) records of ``layout.CLASS``: those outside of all zones by ascending class id, then those of each zone."""
     tracker: Records
     """(1,) record of ``layout.TRACKER``."""
     version: str
     """The policy's version, for people and for stamps."""
+    zone_corners: Float64s = field(default_factory=lambda: np.zeros((0, 2)))
+    """(corners, 2) corners of all zones, in pixels."""
+    zone_starts: Int64s = field(default_factory=lambda: np.zeros(1, np.int64))
+    """(zones + 1,) where the corners of each zone begin, and where the last one's end."""
+    successor: Callable[[int], "EngineParameters"] | None = None
+    """Makes the parameters that hold at a capture time for which these do not: see ``layout.TRACKER``."""
     class_lookup: npt.NDArray[np.int32] = field(init=False)
     """Row of each class id; -1 where there is none."""
 
+    @property
+    def classes(self) -> int:
+        """Classes of the stream."""
+        return len(self.judges) // len(self.zone_starts)
+
+    @property
+    def class_ids(self) -> Int64s:
+        """(classes,) their ids, ascending."""
+        ids: Int64s = self.judges["id"][: self.classes]
+        return ids
+
+    def at(self, time: int) -> "EngineParameters":
+        """The parameters that hold at a capture time.
+
+        Raises:
+            ValueError: these hold for a part of all times only, and nobody knows the others.
+        """
+        if self.successor is None:
+            raise ValueError(f"these parameters do not hold at {time}, and have no successor")
+        return self.successor(time)
+
     def __post_init__(self) -> None:
-        ids = self.judges["id"]
+        ids = self.class_ids
         lookup = np.full(int(ids.max()) + 1, -1, np.int32)
         lookup[ids] = np.arange(len(ids), dtype=np.int32)
         object.__setattr__(self, "class_lookup", lookup)

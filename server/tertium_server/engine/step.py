@@ -2,14 +2,17 @@
 
 import numpy as np
 
-from tertium_server.engine import association, decide, evidence, lifecycle, motion, readout, verdict
+from tertium_server.engine import association, decide, evidence, lifecycle, motion, readout, verdict, zones
 from tertium_server.engine.columns import FRAMES_TAKEN, MOST_EDGES, RESETS
 from tertium_server.engine.kernel import kernel
-from tertium_server.engine.layout import DUPLICATE_MEMORY, EventReason, Reset, Verdict
+from tertium_server.engine.layout import DUPLICATE_MEMORY, STEADY, EventReason, Reset, Verdict
 
 _NO = int(Verdict.NO)
 _RESET = int(EventReason.RESET)
 _EVICTED = int(EventReason.EVICTED)
+_THRESHOLD = int(EventReason.THRESHOLD)
+_POLICY_CHANGED = int(EventReason.POLICY_CHANGED)
+_ZONE_CHANGED = int(EventReason.ZONE_CHANGED)
 _BACKWARDS = int(Reset.TIME_BACKWARDS)
 _GAP = int(Reset.GAP)
 _DEFAULT_INTERVAL = 1.0 / 30.0  # seconds between frames, where nothing is known yet
@@ -29,7 +32,7 @@ def end_all(streams, judges, tracks, reason, counting, events, progress, closed)
     for slot in range(stream.tracks):
         track = tracks[slot]
         lifecycle.tell_end(
-            track, judges[track.class_row], reason, stream.last_index, events, progress, closed, counting
+            track, judges[track.judge_row], reason, stream.last_index, events, progress, closed, counting
         )
     stream.tracks = 0
 
@@ -37,7 +40,7 @@ def end_all(streams, judges, tracks, reason, counting, events, progress, closed)
 @kernel
 def advance(
     streams, trackers, judges, class_lookup, tracks, frames, first, count, index, time, counting,
-    outputs, scratch, progress, tally, closed,
+    outputs, scratch, progress, tally, closed, corners, starts,
 ):  # fmt: skip
     """One admitted frame. Returns the Reset that went before it."""
     stream = streams[0]
@@ -50,8 +53,11 @@ def advance(
 
     for slot in range(stream.tracks):
         track = tracks[slot]
+        judge = judges[track.judge_row]
+        if track.judged_by != judge.fingerprint:
+            _judge_anew(track, judge, _POLICY_CHANGED, index, outputs.events, progress)
         motion.predict(track, tracker, seconds)
-        evidence.predict(track, judges[track.class_row], seconds)
+        evidence.predict(track, judge, seconds)
     _measure(frames, first, count, tracker, judges, class_lookup, scratch)
     if tracker.client_tracks:
         association.follow_caller(tracks, stream.tracks, frames.track_ids, first, count, integers)
@@ -67,8 +73,10 @@ def advance(
     _hit(tracker, judges, tracks, frames, first, count, time, seconds, scratch)
     _start(
         streams, trackers, judges, tracks, frames, first, count, index, time, seconds, counting,
-        outputs.events, progress, scratch, closed,
+        outputs.events, progress, scratch, closed, corners, starts,
     )  # fmt: skip
+    if starts.shape[0] > 1:
+        _cross_zones(stream, judges, tracks, corners, starts, index, outputs.events, progress)
     _judge_tracks(stream, tracker, judges, tracks, index, time, outputs.events, progress)
     decide.write_decisions(tracker, judges, tracks, count, index, counting, outputs, scratch, progress, tally)
     _close(stream, judges, tracks, index, counting, outputs.events, progress, closed)
@@ -131,7 +139,7 @@ def _miss(stream, tracker, judges, tracks, seconds, time, floats, integers):
         track = tracks[slot]
         track.unseen_in_a_row += 1
         if lifecycle.should_be_visible(tracks, slot, stream.tracks, tracker, floats, integers):
-            evidence.update_miss(track, judges[track.class_row], seconds)
+            evidence.update_miss(track, judges[track.judge_row], seconds)
             track.misses += 1
             track.misses_in_a_row += 1
         track.closing = lifecycle.reason_to_end(track, tracker, time)
@@ -157,7 +165,7 @@ def _hit(tracker, judges, tracks, frames, first, count, time, seconds, scratch):
             track, tracker, 0.5 * (left + right), 0.5 * (top + bottom), right - left, bottom - top
         )
         score = np.float64(frames.scores[place]) if frames.scores.shape[0] > 0 else 1.0
-        _see(track, judges[track.class_row], floats[_MEASUREMENT, detection], score, time, seconds)
+        _see(track, judges[track.judge_row], floats[_MEASUREMENT, detection], score, time, seconds)
 
 
 @kernel
@@ -190,6 +198,8 @@ def _start(
     progress,
     scratch,
     closed,
+    corners,
+    starts,
 ):
     """Starts a candidate with each detection that no track took."""
     stream = streams[0]
@@ -207,11 +217,11 @@ def _start(
             stream.next_id += 1
         row = np.int32(integers[_CLASS_ROW, detection])
         track = tracks[slot]
-        lifecycle.give_birth(track, track_id, row, index, time, frames.boxes, place, tracker, judges[row])
+        lifecycle.give_birth(track, track_id, row, index, time, frames.boxes, place, tracker, judges, corners, starts)
         integers[_MATCHED_TRACK, detection] = slot
         integers[_MATCHED_DETECTION, slot] = detection
         score = np.float64(frames.scores[place]) if frames.scores.shape[0] > 0 else 1.0
-        _see(track, judges[row], floats[_MEASUREMENT, detection], score, time, seconds)
+        _see(track, judges[track.judge_row], floats[_MEASUREMENT, detection], score, time, seconds)
         if track_id == 0:
             track.closing = lifecycle.reason_to_end(track, tracker, time)
 
@@ -226,7 +236,7 @@ def _free_slot(streams, trackers, judges, tracks, index, counting, events, progr
         return stream.tracks - 1
     slot = lifecycle.weakest_unseen(tracks, stream.tracks, integers)
     track = tracks[slot]
-    lifecycle.tell_end(track, judges[track.class_row], _EVICTED, index, events, progress, closed, counting)
+    lifecycle.tell_end(track, judges[track.judge_row], _EVICTED, index, events, progress, closed, counting)
     return slot
 
 
@@ -234,7 +244,7 @@ def _free_slot(streams, trackers, judges, tracks, index, counting, events, progr
 def _judge_tracks(stream, tracker, judges, tracks, index, time, events, progress):
     for slot in range(stream.tracks):
         track = tracks[slot]
-        judge = judges[track.class_row]
+        judge = judges[track.judge_row]
         track.probability = readout.sigmoid(readout.track_log_odds(track, judge))
         # Not by a threshold of the policy: those judge, and must not change what is tracked.
         if track.probability >= tracker.established:
@@ -242,7 +252,30 @@ def _judge_tracks(stream, tracker, judges, tracks, index, time, events, progress
         before = track.verdict
         track.verdict = verdict.judge_track(track, judge, time)
         if track.verdict != before:
-            lifecycle.tell_verdict(track, judge, before, index, events, progress)
+            lifecycle.tell_verdict(track, judge, before, _THRESHOLD, index, events, progress)
+
+
+@kernel
+def _judge_anew(track, judge, reason, index, events, progress):
+    """Judges a track's evidence by other parameters than before, without hysteresis: nothing of the old ones is left in its verdict."""
+    track.judged_by = judge.fingerprint
+    track.probability = readout.sigmoid(readout.track_log_odds(track, judge))
+    track.turning_since = STEADY
+    before = track.verdict
+    track.verdict = verdict.judge_plainly(track.probability, judge.track_no, judge.track_yes)
+    if track.verdict != before:
+        lifecycle.tell_verdict(track, judge, before, reason, index, events, progress)
+
+
+@kernel
+def _cross_zones(stream, judges, tracks, corners, starts, index, events, progress):
+    """Gives every track the parameters of the zone it is in now."""
+    for slot in range(stream.tracks):
+        track = tracks[slot]
+        zones.place(track, judges, corners, starts)
+        judge = judges[track.judge_row]
+        if track.judged_by != judge.fingerprint:
+            _judge_anew(track, judge, _ZONE_CHANGED, index, events, progress)
 
 
 @kernel
@@ -252,7 +285,7 @@ def _close(stream, judges, tracks, index, counting, events, progress, closed):
     for slot in range(stream.tracks):
         track = tracks[slot]
         if track.closing:
-            lifecycle.tell_end(track, judges[track.class_row], track.closing, index, events, progress, closed, counting)
+            lifecycle.tell_end(track, judges[track.judge_row], track.closing, index, events, progress, closed, counting)
             continue
         if kept != slot:
             tracks[kept] = tracks[slot]

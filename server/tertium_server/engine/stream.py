@@ -5,10 +5,19 @@ import struct
 
 import numpy as np
 
-from tertium_server.engine import message, step
+from tertium_server.engine import message, step, zones
 from tertium_server.engine.addresses import address_table
 from tertium_server.engine.arrays import StreamArrays
-from tertium_server.engine.columns import NEEDED, DecisionColumns, FrameColumns, Int64s, Records, Workspace
+from tertium_server.engine.columns import (
+    NEEDED,
+    OTHER_PARAMETERS,
+    OTHER_TIME,
+    DecisionColumns,
+    FrameColumns,
+    Int64s,
+    Records,
+    Workspace,
+)
 from tertium_server.engine.layout import STREAM, TRACK, EventReason, Verdict
 from tertium_server.engine.parameters import EngineParameters, StreamSettings
 
@@ -37,10 +46,10 @@ class StreamEngine:
         self._state["next_id"] = 1
         self.answered = -1
         """Frames up to this index are computed, but not counted in ``tally`` and ``closed``: they were, before the stream was resumed."""
-        self.tally: Int64s = np.zeros((len(parameters.judges), max(Verdict) + 1), np.int64)
+        self.tally: Int64s = np.zeros((parameters.classes, max(Verdict) + 1), np.int64)
         """(classes, 4) detections decided, by class (ascending id) and verdict on the box."""
         self.closed: Int64s = np.zeros(max(EventReason) + 1, np.int64)
-        """(7,) tracks ended, by reason."""
+        """(10,) tracks ended, by reason."""
         self._hold(np.zeros(_FIRST_TRACKS, TRACK))
 
     @property
@@ -95,7 +104,7 @@ class StreamEngine:
 
     def snapshot(self) -> bytes:
         """The state as bytes, for :meth:`restore` in any process with the same version of the engine."""
-        class_ids = self._parameters.judges["id"].astype("<i8")
+        class_ids = self._parameters.class_ids.astype("<i8")
         header = _HEADER.pack(_SNAPSHOT_LAYOUT, len(class_ids), self.tracks)
         return b"".join((header, class_ids.tobytes(), self._state.tobytes(), self._tracks[: self.tracks].tobytes()))
 
@@ -114,7 +123,7 @@ class StreamEngine:
         if len(snapshot) != _HEADER.size + 8 * classes + STREAM.itemsize + TRACK.itemsize * tracks:
             raise SnapshotError("the snapshot is cut short")
         class_ids = np.frombuffer(snapshot, "<i8", classes, _HEADER.size)
-        if not np.array_equal(class_ids, parameters.judges["id"]):
+        if not np.array_equal(class_ids, parameters.class_ids):
             raise SnapshotError(f"the snapshot is of a stream with class ids {class_ids.tolist()}")
         engine = cls(parameters, settings)
         offset = _HEADER.size + 8 * classes
@@ -122,16 +131,37 @@ class StreamEngine:
         restored: Records = np.zeros(max(_FIRST_TRACKS, 2 * tracks), TRACK)
         restored[:tracks] = np.frombuffer(snapshot, TRACK, tracks, offset + STREAM.itemsize)
         engine._hold(restored)
+        engine._place()  # the parameters may have other zones than those of the engine that made the snapshot
         return engine
 
+    def adopt(self, parameters: EngineParameters) -> None:
+        """Goes on with other parameters for the same classes. Tracks keep their evidence; at the next frame it is judged anew.
+
+        Raises:
+            ValueError: the parameters are for other classes.
+        """
+        if not np.array_equal(parameters.class_ids, self._parameters.class_ids):
+            raise ValueError(f"the stream has the class ids {self._parameters.class_ids.tolist()}")
+        self._parameters = parameters
+        self._hold(self._tracks)
+        self._place()
+
     def make_room(self, workspace: Workspace) -> None:
-        """Makes room for the frame that the kernel has stopped at."""
+        """Makes room for the frame that the kernel has stopped at, or takes the parameters that hold at its capture time."""
         needed = int(workspace.progress[NEEDED])
+        if needed == OTHER_PARAMETERS:
+            self.adopt(self._parameters.at(int(workspace.progress[OTHER_TIME])))
+            return
         if needed > self._tracks.shape[0]:
             grown: Records = np.zeros(min(2 * needed, self._settings.max_tracks), TRACK)
             grown[: self.tracks] = self._tracks[: self.tracks]
             self._hold(grown)
         workspace.fit_tracks(needed)
+
+    def _place(self) -> None:
+        """Puts every track into its zone."""
+        parameters = self._parameters
+        zones.place_all(self._tracks, self.tracks, parameters.judges, parameters.zone_corners, parameters.zone_starts)
 
     def _hold(self, tracks: Records) -> None:
         """Keeps tracks in these records from now on."""
@@ -146,6 +176,8 @@ class StreamEngine:
                 tracks,
                 self.tally,
                 self.closed,
+                parameters.zone_corners,
+                parameters.zone_starts,
             )
         )
         """What kernels find this stream's arrays by: see arrays.py."""

@@ -14,10 +14,12 @@ def warm_up() -> None:
     judges["birth_variance"] = judges["noise"] = judges["miss_noise"] = judges["clip"] = 1.0
     tracker = np.zeros(1, TRACKER)
     tracker["max_gap"] = tracker["coast"] = tracker["measurement_noise"] = 1.0
+    tracker["valid_until"] = 2
     tracker["max_detections"] = tracker["max_tracks"] = 8
     settings = StreamSettings(class_names={0: "object"}, max_detections=8, max_tracks=8)
     engine = StreamEngine(EngineParameters(judges, tracker, "warm-up"), settings)
     workspace = Workspace()
     frames = FrameColumns.of([0, 1], [0, 1], [1, 1], [[0.0, 0.0, 2.0, 2.0], [0.0, 0.0, 2.0, 2.0]], [0.5, 0.5])
     engine.advance(frames, workspace)
+    engine.adopt(engine.parameters)
     engine.finish(workspace)

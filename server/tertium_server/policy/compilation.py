@@ -1,19 +1,33 @@
 """From the Policy value to the records that kernels read."""
 
 import math
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 from tertium_server.engine import EngineParameters, StreamSettings
+from tertium_server.engine.columns import Records
 from tertium_server.engine.layout import CLASS, TRACKER
 from tertium_server.engine.motion import unit_process_noise
 from tertium_server.policy.model import Policy
-from tertium_server.policy.resolution import Situation, effective_judgement, effective_tracker
+from tertium_server.policy.overrides import Zone
+from tertium_server.policy.resolution import (
+    Situation,
+    effective_judgement,
+    effective_tracker,
+    open_profiles,
+    profile_for,
+    profiles_of,
+    zones_of,
+)
+from tertium_server.policy.schedule import constant_around
 from tertium_server.policy.values import BoxWeights, Judgement, Tracker, TrackWeights
 
 _LEAST_PROBABILITY = 1e-9
+_FIRST, _LAST = -(1 << 63), (1 << 63) - 1
+"""Capture times from the first there is to the last."""
 
 
 def _log_odds(probability: float) -> float:
@@ -55,6 +69,8 @@ def _fill_class(record: np.void, class_id: int, judgement: Judgement) -> None:
     }
     for name, value in values.items():
         record[name] = value
+    by = np.concatenate([record["track_weights"], [record["track_yes"], record["track_no"]]])
+    record["fingerprint"] = zlib.crc32(by.tobytes())
 
 
 def _fill_tracker(record: np.void, tracker: Tracker, judgements: Iterable[Judgement], settings: StreamSettings) -> None:
@@ -100,16 +116,84 @@ def _fill_tracker(record: np.void, tracker: Tracker, judgements: Iterable[Judgem
 
 
 def compile_parameters(policy: Policy, settings: StreamSettings, stream_id: str = "") -> EngineParameters:
-    """The engine's parameters for a stream judged by a policy: one record a class, by ascending class id."""
-    class_ids = settings.class_ids
-    situations = [
-        Situation(class_name=settings.class_names[class_id], group=settings.group, stream=stream_id)
-        for class_id in class_ids
-    ]
-    judgements = [effective_judgement(policy, situation) for situation in situations]
-    judges = np.zeros(len(class_ids), CLASS)
-    for row, (class_id, judgement) in enumerate(zip(class_ids, judgements, strict=True)):
-        _fill_class(judges[row], class_id, judgement)
-    tracker = np.zeros(1, TRACKER)
-    _fill_tracker(tracker[0], effective_tracker(policy, settings.group, stream_id), judgements, settings)
-    return EngineParameters(judges, tracker, policy.version)
+    """The engine's parameters for a stream judged by a policy.
+
+    Where profiles go by the clock, they hold at no time at all: the engine asks for those of its first frame's time, and again from then on.
+    Relative zones of a stream whose frame size nobody knows are left out.
+    """
+    plan = _StreamPlan(policy, settings, stream_id)
+    return plan.at_no_time() if plan.profiles else plan.parameters((), _FIRST, _LAST)
+
+
+class _StreamPlan:
+    """What a policy says of one stream, at any time."""
+
+    def __init__(self, policy: Policy, settings: StreamSettings, stream_id: str) -> None:
+        self._policy = policy
+        self._settings = settings
+        self._stream_id = stream_id
+        self._zones = _placeable(zones_of(policy, settings.group, stream_id), settings)
+        self.profiles = profiles_of(policy, settings.group, stream_id)
+        self._corners = _corners(self._zones.values(), settings)
+        counts = [0, *(len(zone.polygon) for zone in self._zones.values())]
+        self._starts = np.cumsum(counts, dtype=np.int64)
+        self._rows: dict[tuple[str, ...], tuple[Records, Records]] = {}
+
+    def at(self, time: int) -> EngineParameters:
+        """The parameters that hold at a capture time, and for how long."""
+        return self.parameters(open_profiles(self.profiles, time), *constant_around(time))
+
+    def at_no_time(self) -> EngineParameters:
+        """Parameters that the engine changes for others at its first frame."""
+        return self.parameters((), _FIRST, _FIRST)
+
+    def parameters(self, opened: tuple[str, ...], valid_from: int, valid_until: int) -> EngineParameters:
+        """The parameters with some profiles open, said to hold from a time until another (nanoseconds)."""
+        if opened not in self._rows:
+            self._rows[opened] = self._compile(opened)
+        judges, tracker = self._rows[opened]
+        tracker = tracker.copy()
+        tracker["valid_from"], tracker["valid_until"] = valid_from, valid_until
+        return EngineParameters(
+            judges,
+            tracker,
+            self._policy.version,
+            self._corners,
+            self._starts,
+            self.at if self.profiles else None,
+        )
+
+    def _compile(self, opened: tuple[str, ...]) -> tuple[Records, Records]:
+        class_ids, group = self._settings.class_ids, self._settings.group
+        judgements = [
+            effective_judgement(
+                self._policy,
+                Situation(
+                    class_name=self._settings.class_names[class_id],
+                    group=group,
+                    stream=self._stream_id,
+                    zone=zone,
+                    profile=profile_for(self.profiles, opened, zone),
+                ),
+            )
+            for zone in (None, *self._zones)
+            for class_id in class_ids
+        ]
+        judges: Records = np.zeros(len(judgements), CLASS)
+        for row, judgement in enumerate(judgements):
+            _fill_class(judges[row], class_ids[row % len(class_ids)], judgement)
+        tracker: Records = np.zeros(1, TRACKER)
+        _fill_tracker(tracker[0], effective_tracker(self._policy, group, self._stream_id), judgements, self._settings)
+        return judges, tracker
+
+
+def _placeable(zones: Mapping[str, Zone], settings: StreamSettings) -> dict[str, Zone]:
+    known = settings.frame_width > 0 and settings.frame_height > 0
+    return {name: zone for name, zone in zones.items() if known or zone.units == "pixels"}
+
+
+def _corners(zones: Iterable[Zone], settings: StreamSettings) -> npt.NDArray[np.float64]:
+    """(corners, 2) in pixels."""
+    size = np.array([settings.frame_width, settings.frame_height], np.float64)
+    parts = [np.array(zone.polygon) * (size if zone.units == "relative" else 1.0) for zone in zones]
+    return np.concatenate([np.zeros((0, 2)), *parts])
