@@ -26,6 +26,7 @@ from tertium_server.metrics import Metrics
 from tertium_server.policy import Policy, PolicyError
 from tertium_server.policy.keeper import FileSource, PolicyKeeper, PolicySource, StoreSource
 from tertium_server.policy.store import FolderStore, LateStore
+from tertium_server.review.department import ReviewDepartment, ReviewSettings
 
 # rpc first of all that imports grpc: it decides how grpc polls (see rpc/__init__.py).
 from tertium_server.rpc.call_metrics import CODES
@@ -33,6 +34,7 @@ from tertium_server.rpc.checkpoint import CheckpointSealer
 from tertium_server.rpc.checkpoint_key import make_or_read_key, read_key
 from tertium_server.rpc.opening import EpochClock, FrameLimits
 from tertium_server.rpc.policy_changes import labels_of
+from tertium_server.rpc.reviewing import ReviewLimits, ReviewLink
 from tertium_server.rpc.server import RpcServer
 from tertium_server.rpc.stream import StreamTerms
 from tertium_server.rpc.warm_up import warm_up
@@ -46,6 +48,7 @@ EXIT_OK = 0
 EXIT_BAD_START = 2
 _REVISION_VARIABLE = "TERTIUM_BUILD_REVISION"
 _ADDRESS_FILE = "server.json"
+_REVIEW_STOP_SECONDS = 5.0
 
 
 class Service:
@@ -57,9 +60,11 @@ class Service:
         self.registry = CollectorRegistry()
         self._metrics = _make_metrics(self.registry, settings, self._keeper.in_force.policy)
         self._recorder = _make_recorder(settings, self._metrics)
-        self._rpc = RpcServer(
-            settings, _make_terms(settings, self._keeper, self._recorder), self._keeper, self._metrics
-        )
+        _make_data_dir(settings)
+        self._review = _make_review(settings) if settings.review else None
+        self._link = None if self._review is None else _make_link(settings, self._review)
+        terms = _make_terms(settings, self._keeper, self._recorder, self._link)
+        self._rpc = RpcServer(settings, terms, self._keeper, self._metrics)
         self._web = WebServer(make_pages(self.registry, self.readiness), settings.metrics_host, settings.metrics_port)
         self._watches: list[asyncio.Task[None]] = []
         self._stop_watching = asyncio.Event()
@@ -83,9 +88,11 @@ class Service:
             StartError: An address can't be listened on.
         """
         try:
+            self._start_review()
             self.metrics = self._web.start()
             self.listen = str(await self._rpc.start())
         except StartError:
+            self._stop_review()
             self._web.stop()
             await self._rpc.stop(0.0)
             await self._stop_recording()
@@ -123,6 +130,7 @@ class Service:
         await self._end_watches()
         drained = await self._rpc.stop(self._settings.drain_seconds)
         await asyncio.to_thread(self._web.stop)
+        await asyncio.to_thread(self._stop_review)
         await self._stop_recording()
         self._log.info("stopped", every_stream_drained=drained)
 
@@ -153,6 +161,16 @@ class Service:
         for watch in self._watches:
             watch.cancel()
         await asyncio.gather(*self._watches, return_exceptions=True)
+
+    def _start_review(self) -> None:
+        if self._review is not None and self._link is not None:
+            self._review.start()
+            self._link.start()
+
+    def _stop_review(self) -> None:
+        if self._review is not None and self._link is not None:
+            self._link.stop(_REVIEW_STOP_SECONDS)
+            self._review.stop(_REVIEW_STOP_SECONDS)
 
     async def _stop_recording(self) -> None:
         recorder = self._recorder
@@ -261,7 +279,24 @@ def _make_recorder(settings: Settings, metrics: Metrics) -> Recorder | None:
     return recorder
 
 
-def _make_terms(settings: Settings, keeper: PolicyKeeper, recorder: Recorder | None) -> StreamTerms:
+def _make_review(settings: Settings) -> ReviewDepartment:
+    url = sqlite_url(settings.data_dir) if settings.store is None else settings.store.get_secret_value()
+    return ReviewDepartment(
+        ReviewSettings(
+            store_url=url,
+            spool_folder=settings.data_dir / "spool",
+            evidence_url=settings.evidence or str((settings.data_dir / "evidence").absolute()),
+            evidence_days=settings.evidence_days,
+        )
+    )
+
+
+def _make_link(settings: Settings, review: ReviewDepartment) -> ReviewLink:
+    limits = ReviewLimits(pictures=settings.evidence_pictures)
+    return ReviewLink(review.office, review.clerk, review.gallery, limits)
+
+
+def _make_data_dir(settings: Settings) -> None:
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -270,6 +305,11 @@ def _make_terms(settings: Settings, keeper: PolicyKeeper, recorder: Recorder | N
         ) from error
     if not os.access(settings.data_dir, os.W_OK | os.X_OK):
         raise StartError(f"--data-dir {settings.data_dir}: can't be written; name another folder")
+
+
+def _make_terms(
+    settings: Settings, keeper: PolicyKeeper, recorder: Recorder | None, link: ReviewLink | None
+) -> StreamTerms:
     return StreamTerms(
         policies=keeper,
         sealer=CheckpointSealer(_read_key(settings)),
@@ -279,6 +319,7 @@ def _make_terms(settings: Settings, keeper: PolicyKeeper, recorder: Recorder | N
         checkpoint_interval=settings.checkpoint_interval,
         epochs=EpochClock(),
         recorder=recorder,
+        review=link,
     )
 
 

@@ -114,6 +114,30 @@ class Settings(BaseSettings):
         description="Classes that metrics tell apart beside those the policy names, separated by commas.",
     )
 
+    review: bool = Field(
+        default=True, description="Put tracks before people: those in doubt, and a random few of the others."
+    )
+    evidence: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Folder or URL (s3://…) for pictures of cases. Without it: a folder in the data folder.",
+    )
+    evidence_days: float = Field(
+        default=30.0, gt=0, le=36_500, description="Days after a case was closed for which its pictures are kept."
+    )
+    evidence_pictures: int = Field(
+        default=6, ge=0, le=16, description="Pictures that callers are asked for, a case; 0: none."
+    )
+    tokens: Path | None = Field(
+        default=None,
+        description="File with the tokens and roles of those who may call; without it, one for review is made in the data folder.",
+    )
+    trusted_proxy_header: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9-]{1,64}$",
+        description="HTTP header in which a proxy, the only way to the review page, names the reviewer it has signed in.",
+    )
+
     max_streams: int = Field(default=1024, ge=1, le=1_000_000, description="Most streams open at a time.")
     max_detections_per_frame: int = Field(default=1000, ge=1, le=100_000, description="Most detections of one frame.")
     max_tracks_per_stream: int = Field(

@@ -23,6 +23,14 @@ HELP = (
 _PANELS = {
     "Where": ("listen", "reuse_port", "reflection", "metrics_host", "metrics_port", "data_dir", "store"),
     "Judging and counting": ("policy", "policy_dir", "policy_poll_seconds", "groups", "classes"),
+    "Human review": (
+        "review",
+        "evidence",
+        "evidence_days",
+        "evidence_pictures",
+        "tokens",
+        "trusted_proxy_header",
+    ),
     "Recording": ("record", "record_total_bytes", "record_file_bytes"),
     "Checkpoints": ("checkpoint_interval", "checkpoint_key_file"),
     "Limits": (
@@ -45,6 +53,8 @@ _METAVARS = {
     "metrics_host": "HOST",
     "metrics_port": "PORT",
     "data_dir": "FOLDER",
+    "evidence": "FOLDER|URL",
+    "trusted_proxy_header": "NAME",
     "record": "FOLDER",
     "policy_dir": "FOLDER",
     "store": "URL",

@@ -26,7 +26,7 @@ _IDLE_SECONDS = 0.5
 _RETRY_SECONDS = 1.0
 _MOST_ERRANDS = 10_000
 
-Errand = Callable[[], None]
+Errand = Callable[[], object]
 Opened = Callable[[str], None]
 """Told the id of a case that is in the store now."""
 
@@ -45,8 +45,19 @@ class ClerkState:
     """The store could not be used the last time."""
 
 
+@dataclass(slots=True)
+class _Chore:
+    """Something that has to be done now and then."""
+
+    do: Errand
+    every: float
+    """Seconds."""
+    due: float = 0.0
+    """When it is to be done again, by the monotonic clock."""
+
+
 class Clerk:
-    """See the module. ``chores`` are run about twice a second, and may fail when the store is away."""
+    """See the module."""
 
     def __init__(self, office: ReviewOffice, spool: Spool, *, most_waiting: int = 10_000) -> None:
         self._office = office
@@ -54,7 +65,8 @@ class Clerk:
         self._most_waiting = most_waiting
         self._bookings: deque[tuple[Booking, Opened]] = deque()
         self._errands: deque[Errand] = deque(maxlen=_MOST_ERRANDS)
-        self._chores: list[Errand] = []
+        self._preparations: list[Errand] = []
+        self._chores: list[_Chore] = []
         self._wake = threading.Event()
         self._stopping = False
         self._lost = 0
@@ -69,9 +81,13 @@ class Clerk:
         away = self._away_until is not None
         return ClerkState(len(self._bookings), self._spool.bookings, self._lost, away)
 
-    def add_chore(self, chore: Errand) -> None:
-        """Has something done about twice a second. Before ``start``."""
-        self._chores.append(chore)
+    def add_preparation(self, preparation: Errand) -> None:
+        """Has something done once, before all else, as soon as the store is there."""
+        self._preparations.append(preparation)
+
+    def add_chore(self, chore: Errand, every: float = 0.0) -> None:
+        """Has something done every so many seconds; 0: about twice a second, and whenever the clerk is nudged. Before ``start``."""
+        self._chores.append(_Chore(chore, every))
 
     def submit(self, booking: Booking, opened: Opened | None = None) -> None:
         """Takes a booking; never waits for the store. ``opened`` is called by the clerk once its case is there, unless it had to go by the spool."""
@@ -119,11 +135,12 @@ class Clerk:
             self._spool_overflow()
             return
         try:
+            while self._preparations:
+                self._preparations[0]()
+                del self._preparations[0]
             self._empty_spool()
             self._book()
             self._run_errands()
-            for chore in self._chores:
-                chore()
             self._away_until = None
         except StoreUnavailableError as error:
             self._away_until = time.monotonic() + _RETRY_SECONDS
@@ -131,6 +148,21 @@ class Clerk:
             self._spool_overflow()
         except Exception as error:  # noqa: BLE001 - whatever it was, the next round may do better, and cases must go on
             self._complain("the review clerk failed at something", error)
+        else:
+            self._do_chores()
+
+    def _do_chores(self) -> None:
+        for chore in self._chores:
+            if time.monotonic() < chore.due:
+                continue
+            try:
+                chore.do()
+                chore.due = time.monotonic() + chore.every
+            except StoreUnavailableError as error:
+                self._away_until = time.monotonic() + _RETRY_SECONDS
+                self._complain("the store is away; cases wait", error)
+            except Exception as error:  # noqa: BLE001 - one chore's trouble must not keep the others undone
+                self._complain("the review clerk failed at a chore", error)
 
     def _book(self) -> None:
         while self._bookings:

@@ -76,6 +76,10 @@ class TrackWatch:
             self._maybes.setdefault(news.track_id, news)
         return decided
 
+    def close(self) -> list[Decided]:
+        """Nothing more will be heard of the stream: what is in doubt stays so."""
+        return [self._decide(news, Stratum.MAYBE) for news in list(self._maybes.values())]
+
     def _decide(self, news: TrackNews, stratum: Stratum) -> Decided:
         self._maybes.pop(news.track_id, None)
         self._decided.add(news.track_id)

@@ -27,7 +27,7 @@ from tertium_server.rpc.desk import Desk
 from tertium_server.rpc.heavy import HeavyWork
 from tertium_server.rpc.opening import check_open
 from tertium_server.rpc.status import Context, abort
-from tertium_server.rpc.stream import Stream, StreamTerms
+from tertium_server.rpc.stream import SILENCE, Stream, StreamTerms
 
 SERVICE = decision_service_pb2.DESCRIPTOR.services_by_name["DecisionService"].full_name
 
@@ -133,7 +133,8 @@ class DecisionService:
             stream.add_checkpoint(answer)
         self._streams.absorb(stream.group, stream.counts())
         self._calls.counted.remember(stream)
-        return answer.to_bytes()
+        stream.attach_review_to_a_piece()
+        return stream.reviewed(frames, answer.to_bytes())
 
     async def _decide(self, context: Context) -> None:
         task = asyncio.current_task()
@@ -187,6 +188,7 @@ class DecisionService:
             )
         stream = Stream(check_open(request.open, self._terms.limits), self._terms)
         await self._calls.open(call, stream)
+        stream.attach_review()
         self._streams.enter(stream)
         self._log.info(
             "stream opened",
@@ -215,6 +217,10 @@ class DecisionService:
             started = perf_counter()
             counts.received += 1
             response = answer(data, desk) if len(data) <= _LIGHT_BYTES else await self._answer_large(stream, data)
+            if response is SILENCE:
+                continue
+            if stream.review is not None:
+                response = stream.reviewed(data, response)
             observe(perf_counter() - started)
             await write(response)
             counts.sent += 1

@@ -58,6 +58,8 @@ def frames_of(entry: Entry) -> FrameColumns | None:
     request = entry[0]
     if not isinstance(request, bytes):
         return request
+    if not request:
+        return None
     columns = wire.read_frames(request)
     if columns is not None:
         return columns
@@ -115,6 +117,6 @@ def _frames(
         row = int(np.searchsorted(ends, place, side="right"))
         index = int(decided[row])
         sent = sent_starts[index] + place - int(ends[row] - counts[row])
-        box = frames.boxes[sent].tolist()
+        x1, y1, x2, y2 = frames.boxes[sent].tolist()
         score = float(frames.scores[sent]) if len(frames.scores) else 1.0
-        yield FrameOfTrack(index, times.get(index, 0), *box, score, float(probabilities[place]))
+        yield FrameOfTrack(index, times.get(index, 0), x1, y1, x2, y2, score, float(probabilities[place]))

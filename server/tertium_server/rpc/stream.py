@@ -21,7 +21,18 @@ from tertium_server.rpc.codec.answering import DECLINED, MORE, frames_answered
 from tertium_server.rpc.desk import Desk
 from tertium_server.rpc.opening import EpochClock, FrameLimits, Opening
 from tertium_server.rpc.recording import begin_recording, record
+from tertium_server.rpc.reviewing import ReviewLink, StreamReview
 from tertium_server.rpc.track_ids import TrackIds
+
+
+class _Silence(bytes):
+    """No response at all."""
+
+    __slots__ = ()
+
+
+SILENCE: bytes = _Silence()
+"""In place of a response: there is none. Told by identity, for a response may well be empty."""
 
 _NOTHING_YET = -1
 _END_OF_INDICES = 2**62
@@ -60,6 +71,9 @@ class StreamTerms:
     recorder: Recorder | None = None
     """Records what the callers of Decide send; None: nobody does."""
 
+    review: ReviewLink | None = None
+    """Puts tracks before people; None: nobody does."""
+
 
 class Stream:
     """A stream between Open and its end. Used by one thread at a time; ``counts`` by any.
@@ -88,8 +102,12 @@ class Stream:
         self._counted = self.engine.answered = self._answered
         self._recounting = self._silent
         self._held_counts: StreamCounts | None = None
+        self._goodbye = b""
         self.ended = False
         """The caller has closed the stream and knows how it ended."""
+        self.review: StreamReview | None = None
+        """What review knows of this stream, once it is attached."""
+        self._eventful = False
         self._frames = 0
         self._rejected = [0] * len(Rejection)
         self._recording = (
@@ -167,7 +185,7 @@ class Stream:
         self._prepared = None
 
     def answer(self, data: bytes, desk: Desk) -> bytes:
-        """The response to one request.
+        """The response to one request; SILENCE: it gets none.
 
         Raises:
             InvalidRequestError: The bytes are no request, or a second Open.
@@ -204,7 +222,7 @@ class Stream:
         return answer.to_bytes()
 
     def answer_otherwise(self, data: bytes, desk: Desk) -> bytes:
-        """The response to a request that is no plain message of frames.
+        """The response to a request that is no plain message of frames; SILENCE: it gets none.
 
         Raises:
             InvalidRequestError: The bytes are no request, or a second Open.
@@ -215,6 +233,8 @@ class Stream:
             return self.answer_frames(wire.frame_columns(request.frames), desk)
         if kind == "open":
             raise InvalidRequestError.of("open", "the stream is open already; Open occurs once, as the first message")
+        if self.review is not None and self.review.take_evidence(request.evidence):
+            return SILENCE
         answer = Answer()
         answer.add_notice(notices.tell_unexpected_evidence())
         return answer.to_bytes()
@@ -236,6 +256,7 @@ class Stream:
 
     def finish(self, answer: Answer, desk: Desk) -> None:
         """Ends all tracks and tells of it."""
+        self._eventful = True
         answer.add(self._answerer, desk, self.engine.finish(desk.workspace))
 
     def say_goodbye(self, desk: Desk) -> bytes:
@@ -247,12 +268,17 @@ class Stream:
         self._held_counts = self.counts()
         answer = Answer()
         self.finish(answer, desk)
-        return answer.to_bytes()
+        goodbye = answer.to_bytes()
+        if self.review is None:
+            return goodbye
+        self._goodbye = goodbye
+        return goodbye + self.review.take_along(self.engine.last_frame)
 
     def settle(self) -> None:
         """The last response was written: the stream is over."""
         self._held_counts = None
         self.ended = True
+        self.reviewed(b"", self._goodbye)
 
     def send_away(self) -> bytes:
         """The last response of a server that is about to stop: the newest checkpoint, to be taken elsewhere."""
@@ -261,8 +287,35 @@ class Stream:
         self.add_checkpoint(answer)
         return answer.to_bytes()
 
+    def attach_review(self) -> None:
+        """Has review look on from now on, where this server does reviews. The stream is this call's alone."""
+        link = self._terms.review
+        if link is not None:
+            self.review = link.attach(self.stream_id, self.epoch, self._settings, self._policy_now, self._answered)
+
+    def attach_review_to_a_piece(self) -> None:
+        """The same for a piece of a stream."""
+        link = self._terms.review
+        if link is not None:
+            self.review = link.attach_unary(self.stream_id, self.epoch, self._settings, self._policy_now)
+
+    def _policy_now(self) -> Policy:
+        return self._terms.policies.in_force.policy
+
+    def reviewed(self, request: bytes | FrameColumns, response: bytes) -> bytes:
+        """A response as it goes out, with what review has for the caller. ``request``: what it answers; b"": the end of the stream."""
+        review = self.review
+        if review is None:
+            return response
+        eventful, self._eventful = self._eventful, False
+        size = len(response) + (len(request) if isinstance(request, bytes) else len(response))
+        review.after((request, response), size, eventful=eventful)
+        return response + review.take_along(self.engine.last_frame) if review.letters else response
+
     def leave(self) -> None:
         """The call is over, and no more will come by it."""
+        if self.review is not None and self._terms.review is not None:
+            self._terms.review.detach(self.review)
         if self._recording is not None:
             self._recording.close()
 
@@ -288,6 +341,7 @@ class Stream:
     def _add_the_rest(self, data: bytes, answer: Answer, desk: Desk) -> None:
         """Adds what there is beside decisions on a message that was answered at once."""
         decisions = desk.workspace.end()
+        self._eventful = self._eventful or decisions.event_count > 0
         answer.add_events(self._answerer, decisions)
         if decisions.frames != decisions.sent or decisions.reset_count:
             frames = wire.read_frames(data)
@@ -307,6 +361,7 @@ class Stream:
             self._tell(notices.tell_too_many_frames(count, limit), answer, fresh_from)
             return
         decisions = self.engine.advance(frames, desk.workspace)
+        self._eventful = self._eventful or decisions.event_count > 0
         answer.add(self._answerer, desk, decisions)
         self._tell_of(decisions, frames, answer, first_frame, first_detection, fresh_from)
 
@@ -358,7 +413,15 @@ class Stream:
         self._recounting = self._recounting and not (reached and self._counted <= self._answered)
 
     def _take_silently(self, frames: FrameColumns, desk: Desk) -> None:
-        self._answerer.letterhead.detections += self.engine.advance(frames, desk.workspace).detections
+        decisions = self.engine.advance(frames, desk.workspace)
+        if self.review is None:
+            self._answerer.letterhead.detections += decisions.detections
+            return
+        # Whoever answered these frames may not have lived to book what came of them. A repeat is no second case.
+        answer = Answer()
+        answer.add(self._answerer, desk, decisions)
+        response = answer.to_bytes()
+        self.review.after((frames, response), 2 * len(response), eventful=decisions.event_count > 0)
 
 
 def _check_resumed(opening: Opening, state: StreamState) -> None:

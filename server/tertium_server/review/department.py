@@ -1,0 +1,83 @@
+"""Human review as one thing that a server has: the office, the clerk, the gallery, and what they stand on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tertium_server.errors import StartError
+from tertium_server.logs import get_logger
+from tertium_server.review.blobs import Blobs
+from tertium_server.review.clerk import Clerk
+from tertium_server.review.gallery import Gallery
+from tertium_server.review.office import ReviewOffice
+from tertium_server.review.queue import QueueRules
+from tertium_server.review.spool import Spool
+from tertium_server.storage import Database, StoreError, StoreUnavailableError, upgrade
+
+_RETENTION_SECONDS = 600.0
+_DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewSettings:
+    """What a review department is set up with."""
+
+    store_url: str
+    spool_folder: Path
+    evidence_url: str
+    """Folder or URL for pictures."""
+    evidence_days: float = 30.0
+    """Days after a case was closed for which its pictures are kept."""
+    spool_bytes: int = 256 << 20
+    queue: QueueRules = field(default_factory=QueueRules)
+    targets: tuple[str, ...] = ()
+    """Who is told of every case: webhook, bridges."""
+
+
+class ReviewDepartment:
+    """See the module. It can be set up while the store is away, and begins its work when the store is there."""
+
+    def __init__(self, settings: ReviewSettings) -> None:
+        self._settings = settings
+        try:
+            self.store = Database(settings.store_url)
+            self.spool = Spool(settings.spool_folder, settings.spool_bytes)
+        except StoreError as error:
+            raise StartError(f"--store: {error}") from error
+        except OSError as error:
+            raise StartError(f"{settings.spool_folder}: can't be written: {error.strerror}") from error
+        self.office = ReviewOffice(self.store, settings.queue, targets=settings.targets)
+        self.gallery = Gallery(self.store, Blobs(settings.evidence_url))
+        self.clerk = Clerk(self.office, self.spool)
+        self.clerk.add_preparation(self._prepare)
+        self.clerk.add_chore(self.office.expire)
+        self.clerk.add_chore(self._retain, every=_RETENTION_SECONDS)
+        self.office.on_answers = self.clerk.nudge
+        self._log = get_logger("review")
+
+    def start(self) -> None:
+        """Brings the store up to date, or leaves that to the clerk while the store is away.
+
+        Raises:
+            StartError: The store can't be used, now or later.
+        """
+        try:
+            self._prepare()
+        except StoreUnavailableError as error:
+            self._log.warning("the store is away; cases wait", error=str(error))
+        except StoreError as error:
+            raise StartError(f"--store: {error}") from error
+        self.clerk.start()
+
+    def stop(self, seconds: float) -> None:
+        """Books or spools what waits, and ends."""
+        if not self.clerk.stop(seconds):
+            self._log.warning("the review clerk did not finish in time")
+        self.store.close()
+
+    def _prepare(self) -> None:
+        upgrade(self.store)
+
+    def _retain(self) -> None:
+        self.gallery.retain(self._settings.evidence_days * _DAY)

@@ -1,0 +1,349 @@
+"""Review beside the path of frames: cases come of what streams decide, and answers go back to them. Streams and link in this process, no server."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from sqlalchemy import select
+
+from tertium.v1 import decisions_pb2, evidence_pb2
+from tertium_server.policy import Policy
+from tertium_server.policy.keeper import InForce
+from tertium_server.review.blobs import Blobs
+from tertium_server.review.clerk import Clerk
+from tertium_server.review.footage import Footage
+from tertium_server.review.gallery import Gallery
+from tertium_server.review.office import ReviewOffice
+from tertium_server.review.spool import Spool
+from tertium_server.review.values import Answer, Case, Source
+from tertium_server.rpc.desk import Desk
+from tertium_server.rpc.reviewing import ReviewLimits, ReviewLink
+from tertium_server.rpc.stream import SILENCE, Stream, StreamTerms
+from tertium_server.storage import Database, open_store, sqlite_url
+from tertium_server.storage.tables import review
+from tests.policies import plain_data
+from tests.review.builders import office
+from tests.rpc.builders import FRAME_NANOSECONDS, Frames, Held, Request, Response, make_stream, one_frame, terms
+
+Event = decisions_pb2.TrackEvent
+BOX = (100.0, 100.0, 160.0, 240.0)
+
+
+def policy(**rules: Any) -> Policy:
+    """All confident answers are audited, and doubt becomes a case after a second."""
+    return Policy.model_validate(
+        plain_data() | {"review": {"open_after": 1.0, "audit_yes": 1.0, "audit_no": 1.0} | rules}
+    )
+
+
+class Set:
+    """An office with its link, worked by hand."""
+
+    def __init__(self, folder: Path, store: Database) -> None:
+        self.store = store
+        self.office: ReviewOffice = office(store)
+        self.clerk = Clerk(self.office, Spool(folder / "spool", 1 << 20))
+        self.gallery = Gallery(store, Blobs(str(folder / "blobs")))
+        self.link = ReviewLink(self.office, self.clerk, self.gallery)
+        self.desk = Desk()
+
+    def terms(self, **rules: Any) -> StreamTerms:
+        return terms(policies=Held(InForce(policy(**rules))), review=self.link)
+
+    def open(self, stream_terms: StreamTerms | None = None, **changes: Any) -> Stream:
+        stream = make_stream(stream_terms or self.terms(), **changes)
+        stream.attach_review()
+        return stream
+
+    def play(self, stream: Stream, messages: Sequence[Frames]) -> list[Response]:
+        return [self.send(stream, Request(frames=message)) for message in messages]
+
+    def send(self, stream: Stream, request: Request) -> Response:
+        """As the service does it."""
+        data = request.SerializeToString()
+        response = stream.answer(data, self.desk)
+        return Response() if response is SILENCE else Response.FromString(stream.reviewed(data, response))
+
+    def end(self, stream: Stream) -> Response:
+        response = Response.FromString(stream.say_goodbye(self.desk))
+        stream.settle()
+        stream.leave()
+        return response
+
+    def work(self) -> None:
+        self.link.work()
+        self.link.work()  # what the first round has read becomes due in the second
+        self.clerk.work()
+
+    def cases(self) -> list[Case]:
+        self.work()
+        with self.store.read() as connection:
+            ids = connection.execute(select(review.cases.c.id).order_by(review.cases.c.first_frame)).scalars().all()
+        return [self.office.find(case) for case in ids]
+
+    def answer(self, case: str, answer: Answer, reviewer: str = "anna") -> None:
+        (lease,) = [each for each in self.office.lease(reviewer, 16) if each.case.id == case]
+        self.office.vote(case, reviewer, lease.token, answer)
+
+
+@pytest.fixture
+def setup(tmp_path: Path) -> Iterator[Set]:
+    store = open_store(sqlite_url(tmp_path), synchronous="OFF")
+    yield Set(tmp_path, store)
+    store.close()
+
+
+def doubtful(first: int, last: int) -> list[Frames]:
+    """One object with scores that leave it in doubt."""
+    return [one_frame(index, [(*BOX, 0.2)]) for index in range(first, last)]
+
+
+def confident(first: int, last: int) -> list[Frames]:
+    return [one_frame(index, [(*BOX, 0.97)]) for index in range(first, last)]
+
+
+def nothing(first: int, last: int) -> list[Frames]:
+    return [one_frame(index, []) for index in range(first, last)]
+
+
+def started(responses: Sequence[Response]) -> list[Any]:
+    return [event for response in responses for event in response.events]
+
+
+def test_a_track_in_doubt_for_long_enough_is_a_case_with_its_frames(setup: Set) -> None:
+    stream = setup.open()
+    told = started(setup.play(stream, doubtful(0, 60)))
+    assert told[0].to_verdict == decisions_pb2.VERDICT_MAYBE
+    (case,) = setup.cases()
+    assert (case.source, case.stream_id, case.epoch) == (Source.MAYBE, "camera", stream.epoch)
+    assert (case.track_id, case.frame_index) == (told[0].track_id, told[0].frame_index)
+    assert case.class_name == "person"
+    footage = setup.gallery.footage(case.id)
+    # From the track's first frame to where it was looked at.
+    assert [frame.index for frame in footage.frames] == list(range(case.first_frame, 60))
+    assert footage.frames[5].box == BOX
+    assert footage.frames[5].score == pytest.approx(0.2)
+    assert footage.frames[5].time == 5 * FRAME_NANOSECONDS
+    assert (footage.frame_width, footage.frame_height) == (640, 360)
+
+
+def test_the_frozen_probabilities_are_those_that_were_sent(setup: Set) -> None:
+    stream = setup.open()
+    responses = setup.play(stream, doubtful(0, 60))
+    (case,) = setup.cases()
+    sent = [response.decisions.probabilities[0] for response in responses]
+    frames = setup.gallery.footage(case.id).frames
+    assert [frame.probability for frame in frames] == sent[case.first_frame :]
+
+
+def test_a_confident_track_is_audited_when_it_ends(setup: Set) -> None:
+    stream = setup.open()
+    setup.play(stream, confident(0, 40))
+    assert setup.cases() == []
+    setup.end(stream)
+    (case,) = setup.cases()
+    assert (case.source, case.pi) == (Source.AUDIT_YES, 1.0)
+
+
+def test_how_frames_are_batched_does_not_matter(setup: Set) -> None:
+    first = setup.open(stream_id="one")
+    setup.play(first, doubtful(0, 20) + confident(20, 90) + nothing(90, 160))
+    second = setup.open(stream_id="two")
+    for start, kind in ((0, doubtful), (20, confident), (90, nothing)):
+        joined = Frames()
+        for message in kind(start, {0: 20, 20: 90, 90: 160}[start]):
+            joined.MergeFrom(message)
+        setup.send(second, Request(frames=joined))
+    found = {
+        (case.stream_id, case.source, case.frame_index, case.first_frame, round(case.probability, 6))
+        for case in setup.cases()
+    }
+    ones, twos = ({each[1:] for each in found if each[0] == name} for name in ("one", "two"))
+    assert ones == twos
+    assert ones
+
+
+def test_a_resumed_stream_gives_the_same_cases_and_none_twice(setup: Set) -> None:
+    stream_terms = setup.terms()
+    stream = setup.open(stream_terms, checkpoint_interval=10)
+    responses = setup.play(stream, doubtful(0, 25))
+    checkpoint = next(each.checkpoint for each in reversed(responses) if each.HasField("checkpoint"))
+    assert checkpoint.last_frame == 19
+    stream.leave()
+    again = setup.open(stream_terms, checkpoint=checkpoint.state, last_answered_frame=24)
+    setup.play(again, doubtful(20, 60))
+    setup.end(again)
+    assert len(setup.cases()) == 1
+
+
+def test_what_a_killed_server_did_not_book_its_heir_books(setup: Set, tmp_path: Path) -> None:
+    # The first server dies with everything it had in memory, after its caller got the answers to frames 20 to 89.
+    mortal = Set(tmp_path / "mortal", setup.store)
+    stream_terms = mortal.terms()
+    stream = mortal.open(stream_terms, checkpoint_interval=20)
+    mortal.play(stream, confident(0, 20))
+    checkpoint = mortal.play(stream, confident(20, 40))[-1].checkpoint
+    told = started(mortal.play(stream, nothing(40, 90)))
+    assert told[-1].type == Event.TYPE_ENDED
+    heir = setup.open(setup.terms(), checkpoint=checkpoint.state, last_answered_frame=89)
+    setup.play(heir, nothing(40, 91))
+    (case,) = setup.cases()
+    assert case.source.is_audit
+
+
+def test_an_answer_goes_back_to_the_stream(setup: Set) -> None:
+    stream = setup.open()
+    setup.play(stream, doubtful(0, 60))
+    (case,) = setup.cases()
+    setup.answer(case.id, Answer.NO)
+    setup.work()
+    responses = setup.play(stream, doubtful(60, 63))
+    (event,) = started(responses)
+    assert event.type == Event.TYPE_REVIEWED
+    assert (event.track_id, event.case_id) == (case.track_id, case.id)
+    assert (event.from_verdict, event.to_verdict) == (decisions_pb2.VERDICT_MAYBE, decisions_pb2.VERDICT_NO)
+    assert event.decided_by == decisions_pb2.DECIDED_BY_HUMAN
+    assert not event.correction
+    setup.work()
+    assert setup.office.undelivered(["camera"]) == []
+
+
+def test_a_pipeline_that_was_away_is_told_when_it_is_back(setup: Set) -> None:
+    stream = setup.open()
+    setup.play(stream, doubtful(0, 60))
+    setup.end(stream)
+    (case,) = setup.cases()
+    setup.answer(case.id, Answer.YES)
+    setup.work()
+    # A new epoch, after a restart of the camera.
+    back = setup.open(epoch=8)
+    setup.work()
+    (event,) = started(setup.play(back, nothing(0, 2)))
+    assert (event.type, event.track_id) == (Event.TYPE_REVIEWED, case.track_id)
+
+
+def test_an_answer_that_never_arrived_is_sent_again(setup: Set) -> None:
+    stream_terms = setup.terms()
+    stream = setup.open(stream_terms, checkpoint_interval=10)
+    responses = setup.play(stream, doubtful(0, 60))
+    (case,) = setup.cases()
+    setup.answer(case.id, Answer.YES)
+    setup.work()
+    lost = setup.play(stream, doubtful(60, 61))
+    assert len(started(lost)) == 1
+    setup.work()
+    checkpoint = next(each.checkpoint for each in reversed(responses) if each.HasField("checkpoint"))
+    again = setup.open(stream_terms, checkpoint=checkpoint.state, last_answered_frame=59)
+    setup.work()
+    (event,) = started(setup.play(again, doubtful(60, 61)))
+    assert event.case_id == case.id
+    # And once it has arrived, no more.
+    setup.work()
+    third = setup.open(stream_terms, checkpoint=checkpoint.state, last_answered_frame=60)
+    setup.work()
+    assert started(setup.play(third, doubtful(60, 70))) == []
+
+
+def test_an_answer_comes_at_the_latest_with_the_goodbye(setup: Set) -> None:
+    stream = setup.open()
+    setup.play(stream, doubtful(0, 60))
+    (case,) = setup.cases()
+    setup.answer(case.id, Answer.NO)
+    setup.work()
+    events = setup.end(stream).events
+    assert [event.type for event in events] == [Event.TYPE_ENDED, Event.TYPE_REVIEWED]
+
+
+def jpeg(color: tuple[int, int, int] = (10, 200, 10)) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (60, 140), color).save(out, "JPEG")
+    return out.getvalue()
+
+
+def test_pictures_are_asked_for_and_kept(setup: Set) -> None:
+    stream = setup.open()
+    setup.play(stream, doubtful(0, 60))
+    (case,) = setup.cases()
+    (request,) = setup.play(stream, doubtful(60, 61))[0].evidence_requests
+    assert (request.request_id, request.track_id) == (case.id, case.track_id)
+    assert 1 <= len(request.frame_indices) <= 6
+    assert len(request.boxes) == 4 * len(request.frame_indices)
+    assert set(request.frame_indices) <= set(range(60))
+    pictures = [
+        evidence_pb2.Picture(frame_index=frame, format=evidence_pb2.Picture.FORMAT_JPEG, data=jpeg(), crop=BOX)
+        for frame in request.frame_indices
+    ]
+    evidence = evidence_pb2.Evidence(request_id=request.request_id, pictures=pictures)
+    assert stream.answer(Request(evidence=evidence).SerializeToString(), setup.desk) is SILENCE
+    setup.work()
+    assert [each.frame_index for each in setup.gallery.pictures(case.id)] == sorted(request.frame_indices)
+
+
+def test_pictures_that_nobody_asked_for_are_refused(setup: Set) -> None:
+    stream = setup.open()
+    setup.play(stream, doubtful(0, 60))
+    (case,) = setup.cases()
+    for name in ("x" * 32, "../../etc", case.id[:-1] + "x"):
+        response = setup.send(stream, Request(evidence=evidence_pb2.Evidence(request_id=name)))
+        assert [notice.code for notice in response.notices] == [decisions_pb2.Notice.CODE_UNEXPECTED]
+    # Another stream's case is none of its business.
+    other = setup.open(stream_id="other")
+    response = setup.send(other, Request(evidence=evidence_pb2.Evidence(request_id=case.id)))
+    assert len(response.notices) == 1
+
+
+def test_a_stream_that_broke_for_good_leaves_its_doubts_as_cases(setup: Set, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = setup.open(setup.terms(open_after=100.0))
+    setup.play(stream, doubtful(0, 40))
+    assert setup.cases() == []
+    stream.leave()
+    monkeypatch.setattr("tertium_server.rpc.reviewing._LEFT_ALONE_SECONDS", -1.0)
+    assert [case.source for case in setup.cases()] == [Source.MAYBE]
+
+
+def test_a_new_epoch_ends_the_doubts_of_the_one_before(setup: Set) -> None:
+    stream = setup.open(setup.terms(open_after=100.0))
+    setup.play(stream, doubtful(0, 40))
+    setup.open(epoch=9)
+    assert [case.epoch for case in setup.cases()] == [stream.epoch]
+
+
+def test_review_changes_no_decision(setup: Set) -> None:
+    messages = doubtful(0, 50) + confident(50, 80) + nothing(80, 130)
+    reviewed = setup.open()
+    plain = make_stream(terms(policies=Held(InForce(policy()))))
+    for message in messages:
+        data = Request(frames=message).SerializeToString()
+        expected = Response.FromString(plain.answer(data, setup.desk))
+        found = setup.send(reviewed, Request(frames=message))
+        setup.work()
+        del found.evidence_requests[:]
+        assert found.decisions == expected.decisions
+        assert found.events == expected.events
+
+
+def test_a_server_without_review_asks_nobody(setup: Set) -> None:
+    stream = make_stream(terms(policies=Held(InForce(policy()))))
+    stream.attach_review()
+    assert stream.review is None
+    setup.play(stream, doubtful(0, 60))
+    assert setup.cases() == []
+
+
+def test_film_is_bounded(setup: Set) -> None:
+    link = ReviewLink(setup.office, setup.clerk, setup.gallery, ReviewLimits(film_bytes=20_000))
+    stream = setup.open(terms(policies=Held(InForce(policy())), review=link))
+    assert stream.review is not None
+    setup.play(stream, doubtful(0, 300))
+    entries = stream.review.film.entries()
+    assert sum(len(entry[0]) + len(entry[1]) for entry in entries) <= 20_000
+    assert 20 < len(entries) < 300
+
+
+def test_frozen_footage_outlives_its_form() -> None:
+    assert Footage.from_json({"frames": [[1, 2, 3.0, 4.0, 5.0, 6.0, 0.5, 0.25]]}).frames[0].box == (3.0, 4.0, 5.0, 6.0)
