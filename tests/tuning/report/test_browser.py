@@ -109,7 +109,13 @@ def test_tracks_are_filtered_sorted_and_opened_from_the_keyboard(visit: Visit, e
     page, columns = visit.page, embedded["tracks"]["columns"]
     page.select_option("#track-kind", "mistakes")
     assert page.locator("#track-count").inner_text().startswith(f"{sum(columns['mistaken'])} of ")
-    page.select_option("#track-kind", "all")
+    page.locator("#track-outcomes button").first.click()
+    assert page.locator("#track-label").input_value() == "1"
+    assert page.locator("#track-verdict").input_value() == "3"
+    shown = f"{embedded['tracks']['outcomes']['all']['1'][0]} of "
+    assert page.locator("#track-count").inner_text().startswith(shown)
+    for one in ("#track-label", "#track-verdict"):
+        page.select_option(one, "")
     page.locator('[data-key="boxes"]').focus()
     page.keyboard.press("Enter")
     assert page.locator('th[aria-sort="descending"]').inner_text().startswith("boxes")

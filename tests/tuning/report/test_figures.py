@@ -142,6 +142,16 @@ def test_mistakes_come_first_and_delays_are_the_summarys(embedded: Json, tuned: 
     assert sum(delay["counts"]) == told["true_tracks"] - told["never_yes"] > 0
 
 
+def test_outcomes_of_tracks_are_the_summarys(embedded: Json, tuned: Tuning) -> None:
+    told = tuned.summary["at_thresholds"]["units"]["track"]["overall"]
+    (right, _, _), (false, _, _) = (embedded["tracks"]["outcomes"]["all"][label] for label in ("1", "0"))
+    assert (right, false) == (told["yes"]["true_positives"], told["yes"]["false_positives"])
+    assert sum(line[1] for line in embedded["tracks"]["outcomes"]["all"].values()) == told["maybe"]
+    by_class = [embedded["tracks"]["outcomes"][scope] for scope in ("0", "1")]
+    for label, line in embedded["tracks"]["outcomes"]["all"].items():
+        assert line == [sum(column) for column in zip(*(one[label] for one in by_class), strict=True)]
+
+
 def test_histograms_and_bins_hold_every_judged_box(embedded: Json, tuned: Tuning) -> None:
     for view, told in (("raw", tuned.summary["all_data"]["raw"]), ("held_out", tuned.summary["held_out"]["fused"])):
         for scope, figures in (("all", told["overall"]), ("0", told["classes"][embedded["classes"][0]])):

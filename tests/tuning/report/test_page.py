@@ -36,7 +36,7 @@ def test_the_browser_is_told_to_run_these_scripts_and_load_nothing(page: str, re
     reader = read(page)
     (policy,) = [
         attributes["content"] or ""
-        for name, attributes in reader.elements
+        for _, attributes in reader.elements
         if attributes.get("http-equiv") == "Content-Security-Policy"
     ]
     assert policy.startswith("default-src 'none';")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tertium_server.tuning.confusion import Entries, enter
 
@@ -14,7 +15,7 @@ from .views import Seen, Views
 MOST_ROWS = 8_000
 """Rows behind all cells together."""
 
-_LEAST_ROWS = 10
+_LEAST_ROWS = 3
 """Of a cell, however many cells there are."""
 
 
@@ -26,30 +27,44 @@ def confusion(views: Views) -> Json:
     for part in parts:
         np.add.at(counts, (part.rows, part.columns), 1)
     most = max(_LEAST_ROWS, MOST_ROWS // max(int((counts > 0).sum()), 1))
-    cells = {
-        f"{row},{column}": _cell(views, parts, row, column, most) for row, column in np.argwhere(counts > 0).tolist()
+    return {
+        "classes": [*views.class_names.values()],
+        "counts": counts.tolist(),
+        "most": most,
+        "cells": _cells(views, parts, most),
     }
-    return {"classes": [*views.class_names.values()], "counts": counts.tolist(), "most": most, "cells": cells}
 
 
-def _cell(views: Views, parts: list[Entries], row: int, column: int, most: int) -> Json:
-    """The rows of a cell that are most wrong: the surest of what is false, the least sure of what is right or lost."""
+def _cells(views: Views, parts: list[Entries], most: int) -> Json:
+    """Rows by cell, the most wrong: the surest of what is false, the least sure of what is right or lost."""
     size = len(views.class_names)
-    rising = row == column < size or row < size <= column
-    chosen: list[tuple[float, int, int]] = []
-    for place, (one, part) in enumerate(zip(views.seen, parts, strict=True)):
-        entries = np.flatnonzero((part.rows == row) & (part.columns == column))
-        detections = part.detections[entries]
-        sure = np.full(len(entries), -1.0)  # of what was never detected
-        sure[detections >= 0] = one.decisions.probabilities[detections[detections >= 0]]
-        order = np.argsort(sure if rising else -sure, kind="stable")[:most]
-        keys: list[float] = (sure if rising else -sure)[order].tolist()
-        chosen += [(key, place, entry) for key, entry in zip(keys, entries[order].tolist(), strict=True)]
-    listed: Json = {name: [] for name in _LISTED}
-    for _, place, entry in sorted(chosen)[:most]:
-        for name, value in zip(_LISTED, _row(views.seen[place], parts[place], place, entry), strict=True):
-            listed[name].append(value)
-    return listed
+    sure = np.concatenate([_sureness(one, part) for one, part in zip(views.seen, parts, strict=True)])
+    rows, columns = (np.concatenate([getattr(part, name) for part in parts]) for name in ("rows", "columns"))
+    places = np.repeat(np.arange(len(parts)), [len(part.rows) for part in parts])
+    entries = np.concatenate([np.arange(len(part.rows)) for part in parts])
+    rising = np.where(rows < size, (rows == columns) | (columns >= size), False)  # noqa: FBT003  # the third of where
+    keys = rows * (size + 2) + columns
+    order = np.lexsort((entries, places, np.where(rising, sure, -sure), keys))
+    starts = np.flatnonzero(np.diff(keys[order], prepend=-1))
+    cells: Json = {}
+    for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), len(order)], strict=True):
+        row, column = divmod(int(keys[order[start]]), size + 2)
+        listed: Json = {name: [] for name in _LISTED}
+        for at in order[start : min(stop, start + most)]:
+            place = int(places[at])
+            found = _row(views.seen[place], parts[place], place, int(entries[at]))
+            for name, value in zip(_LISTED, found, strict=True):
+                listed[name].append(value)
+        cells[f"{row},{column}"] = listed
+    return cells
+
+
+def _sureness(one: Seen, part: Entries) -> NDArray[np.float64]:
+    """(E,) the probability of each entry's detection, -1 of what was never detected."""
+    sure = np.full(len(part.rows), -1.0)
+    there = part.detections >= 0
+    sure[there] = one.decisions.probabilities[part.detections[there]]
+    return sure
 
 
 _LISTED = ("sequences", "frames", "classes", "boxes", "scores", "probabilities", "tracks", "ious", "lines")

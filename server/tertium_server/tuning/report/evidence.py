@@ -11,7 +11,7 @@ from tertium_server.tuning.matching import Label
 
 from .packing import Json, short
 from .tracks import Tracks
-from .views import Seen, Views
+from .views import Seen, Views, scope, scopes
 
 MOST_TRACKS = 4_000
 """Rows of the table of tracks."""
@@ -31,14 +31,18 @@ _SLOW, _FAST = TRACK_NAMES.index("slow"), TRACK_NAMES.index("fast")
 def table(views: Views, tracks: Tracks) -> Json:
     """``{"total", "shown", "with_evidence", "columns": {name: [...]}, "evidence": [...]}``, the most interesting tracks first."""
     order = tracks.by_interest()[:MOST_TRACKS]
+    boxes = [_boxes_by_track(one) for one in views.seen]
     evidence, left = [], MOST_MOMENTS
     for place in order.tolist():
-        moments = _moments(views.seen[int(tracks.sequences[place])], int(tracks.ids[place]))
+        sequence = int(tracks.sequences[place])
+        one, found = views.seen[sequence], boxes[sequence][int(tracks.ids[place])]
+        moments = _moments(one, found)
         if len(moments) > left:
             break
         left -= len(moments)
-        evidence.append(_evidence(views.seen[int(tracks.sequences[place])], moments))
+        evidence.append({"of": len(found), **_evidence(one, moments)})
     return {
+        "outcomes": _outcomes(views, tracks),
         "total": len(tracks.ids),
         "shown": len(order),
         "with_evidence": len(evidence),
@@ -70,10 +74,32 @@ def _columns(tracks: Tracks, order: NDArray[np.int64]) -> Json:
     }
 
 
-def _moments(one: Seen, track: int) -> NDArray[np.int64]:
-    """Places of a track's boxes in order of frames: all, or of a long one some, changes of verdict always among them."""
-    places = np.flatnonzero(one.decisions.track_ids == track)
-    places = places[np.argsort(one.labelled.sequence.frames[places], kind="stable")]
+def _outcomes(views: Views, tracks: Tracks) -> Json:
+    """``{scope: {label: [YES, MAYBE, NO]}}``: how many true and false tracks got which verdict, of all there are."""
+    verdicts = (Verdict.YES, Verdict.MAYBE, Verdict.NO)
+    return {
+        scope(class_id): {
+            str(int(label)): [
+                int((tracks.of_class(class_id) & (tracks.labels == label) & (tracks.verdicts == verdict)).sum())
+                for verdict in verdicts
+            ]
+            for label in (Label.TRUE, Label.FALSE)
+        }
+        for class_id in scopes(views)
+    }
+
+
+def _boxes_by_track(one: Seen) -> dict[int, NDArray[np.int64]]:
+    """Places of each track's boxes, in order of frames."""
+    ids = one.decisions.track_ids
+    order = np.lexsort((one.labelled.sequence.frames, ids))
+    starts = np.flatnonzero(np.diff(ids[order], prepend=np.iinfo(np.int64).min))
+    pieces = np.split(order, starts[1:]) if len(order) else []
+    return {int(ids[piece[0]]): piece for piece in pieces}
+
+
+def _moments(one: Seen, places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Of a track's boxes all, or of a long one some, changes of verdict always among them."""
     if len(places) <= LONGEST:
         return places
     turns = np.flatnonzero(np.diff(one.decisions.track_verdicts[places].astype(np.int64))) + 1
@@ -85,7 +111,6 @@ def _moments(one: Seen, track: int) -> NDArray[np.int64]:
 def _evidence(one: Seen, places: NDArray[np.int64]) -> Json:
     sequence, decisions, seen = one.labelled.sequence, one.decisions, one.observation
     return {
-        "of": int((decisions.track_ids == decisions.track_ids[places[0]]).sum()),
         "frames": sequence.frame_indices()[sequence.frames[places] - sequence.first_frame].tolist(),
         "scores": short(sequence.scores[places], 3),
         "fast": short(seen.track_features[places, _FAST], 2),

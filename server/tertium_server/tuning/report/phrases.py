@@ -127,7 +127,7 @@ def shares(ends: list[float] | None) -> str:
 
 def hourly(hours: float, cases: int) -> str:
     """So many cases as a rate."""
-    return f"{cases / hours:,.0f} an hour;" if hours > 0.0 else ""
+    return f", {cases / hours:,.0f} an hour of video" if hours > 0.0 else ""
 
 
 def heat(value: int, row: list[int]) -> int:

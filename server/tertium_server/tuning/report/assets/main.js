@@ -7,6 +7,7 @@ function show() {
   showHistograms();
   showReliability();
   showDistributions();
+  showOutcomes();
   showTracks();
 }
 

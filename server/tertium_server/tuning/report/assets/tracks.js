@@ -74,6 +74,23 @@ function showTracks() {
   byId("track-more").hidden = shown.length === rows.length;
 }
 
+/** True and false tracks by verdict, of all there are; a number shows those tracks below. */
+function showOutcomes() {
+  const outcomes = data.tracks.outcomes[state.scope];
+  const rows = [["1", "true tracks"], ["0", "false tracks"]].map(([label, title]) => [title, ...outcomes[label].map((value, at) =>
+    value ? element("button", { type: "button", class: "link", onclick: () => chooseOutcome(label, String(3 - at)) }, count(value)) : "0")]);
+  byId("track-outcomes").replaceChildren(tableOf([["was"], ["YES", true], ["MAYBE", true], ["NO", true]], rows));
+}
+
+function chooseOutcome(label, verdict) {
+  byId("track-kind").value = "all";
+  byId("track-label").value = label;
+  byId("track-verdict").value = verdict;
+  tracksShown.rows = 30;
+  showTracks();
+  byId("track-count").scrollIntoView({ block: "center" });
+}
+
 function sortTracks(column) {
   const again = tracksShown.key === column.key;
   tracksShown.falling = again ? !tracksShown.falling : Boolean(column.numeric);
