@@ -70,7 +70,7 @@ class AsyncStream(StreamFacts):
 
     async def send(
         self,
-        frame: Frame | None = None,
+        detections: Frame | None = None,
         /,
         *,
         boxes: ArrayLike | None = None,
@@ -79,13 +79,16 @@ class AsyncStream(StreamFacts):
         track_ids: ArrayLike | None = None,
         frame_index: int | None = None,
         capture_time: int | None = None,
+        frame: ArrayLike | None = None,
     ) -> int:
-        """Sends a frame, given whole or by its parts (see Frame), and gives its index. Waits while `max_in_flight` frames are unanswered.
+        """Sends a frame, given whole or by its parts, and gives its index. Waits while `max_in_flight` frames are unanswered.
+
+        The parts are described in Frame; `frame` is its `picture`.
 
         Errors: see Stream.send.
         """
-        if frame is None:
-            frame = frame_of(boxes, scores, class_ids, track_ids, frame_index, capture_time)
+        if detections is None:
+            detections = frame_of(boxes, scores, class_ids, track_ids, frame_index, capture_time, picture=frame)
         me = asyncio.current_task()
         self._session.sends(me)
         began = time.monotonic()
@@ -93,7 +96,7 @@ class AsyncStream(StreamFacts):
             self._session.check_open()
             self._session.sender_waits(me, time.monotonic() - began)
             await self._room.wait(1.0)
-        index = self._session.accept(frame, time.monotonic())
+        index = self._session.accept(detections, time.monotonic())
         self._to_send.ring()
         return index
 
@@ -247,7 +250,7 @@ class AsyncStream(StreamFacts):
 
     def _receive(self, response: decision_service_pb2.DecideResponse) -> None:
         self._session.receive(response, time.monotonic())
-        if response.HasField("opened"):  # from now on frames can be sent
+        if response.HasField("opened") or self._session.pictures.wanted:  # there may be something to send
             self._to_send.ring()
         self._to_read.ring()
         self._room.ring()

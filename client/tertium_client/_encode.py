@@ -11,6 +11,7 @@ from typing import Any, SupportsIndex
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tertium_client._pictures import check_image
 from tertium_client._settings import StreamSettings
 from tertium_client._wire import delimited
 from tertium_client.errors import InvalidFrameError
@@ -44,6 +45,9 @@ class Frame:
     """Larger than that of the frame before, 0 to 2^62; None: one more than the frame before."""
     capture_time: int | None
     """Nanoseconds since any fixed point; None: index / nominal_fps."""
+    picture: NDArray[np.uint8] | None
+    """(height, width, 3) red, green, blue, or (height, width) grey: what the camera saw. Kept for a while, not copied and not sent, but for crops
+    that a server asks for because people are to look at a track."""
 
     def __init__(
         self,
@@ -53,6 +57,8 @@ class Frame:
         track_ids: ArrayLike | None = None,
         frame_index: SupportsIndex | None = None,
         capture_time: SupportsIndex | None = None,
+        *,
+        picture: ArrayLike | None = None,
     ) -> None:
         checked = _boxes(boxes)
         count = len(checked)
@@ -63,6 +69,7 @@ class Frame:
         keep(self, "track_ids", None if track_ids is None else _whole("track_ids", track_ids, count, _TRACK_ID))
         keep(self, "frame_index", None if frame_index is None else _index(frame_index))
         keep(self, "capture_time", None if capture_time is None else _time(capture_time))
+        keep(self, "picture", None if picture is None else check_image(picture))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -23,6 +23,7 @@ from tertium_client import _decode
 from tertium_client._backoff import Backoff, Reconnect
 from tertium_client._encode import EncodedFrame, Frame, FrameEncoder, frames_message
 from tertium_client._outbox import Outbox
+from tertium_client._pictures import Pictures
 from tertium_client._recording import begin_recording, recorded
 from tertium_client._settings import Flow, StreamSettings
 from tertium_client._status import Status
@@ -39,7 +40,8 @@ from tertium_client.values import Answer
 
 _log = logging.getLogger("tertium_client")
 
-_OPEN, _FRAMES = 1, 2  # fields of DecideRequest
+_OPEN, _FRAMES, _EVIDENCE = 1, 2, 3  # fields of DecideRequest
+_ANSWERS_NOTHING = {decisions_pb2.Notice.CODE_DRAINING, decisions_pb2.Notice.CODE_UNEXPECTED}
 _OPENED_WITHIN = 10.0
 """Seconds for a server to answer Open, before it counts as lost."""
 _READER_APPEARS_WITHIN = 10.0
@@ -71,6 +73,8 @@ class Session:
         self._recorder = recorder
         self._recording: StreamRecorder | None = None
         self._backoff = Backoff(reconnect, now)
+        self.pictures = Pictures(flow.picture_memory, flow.encode_picture)
+        """Frames kept for people to look at."""
         # The caller's side.
         self._last_accepted = -1
         self._finishing = False
@@ -110,6 +114,7 @@ class Session:
             self._backoff.waits(now)
         self._outbox.add(encoded, now)
         self._last_accepted = index
+        self.pictures.keep(index, frame.picture)
         self._record(encoded)
         return index
 
@@ -210,6 +215,7 @@ class Session:
         self._connected = False
         self._connecting_since = now
         self._half_closed = False
+        self.pictures.forget_requests()
         outbox = self._outbox
         outbox.rewind()
         message = self.settings.message(
@@ -221,6 +227,9 @@ class Session:
         """The next message to send; None: nothing is due (see `wake_in`)."""
         if not self._connected:
             return None
+        evidence = self.pictures.answer() if self.pictures.wanted else None
+        if evidence is not None:
+            return delimited(_EVIDENCE, evidence.SerializeToString())
         frames = self._outbox.next_message(now, finishing=self._finishing)
         return None if frames is None else delimited(_FRAMES, frames_message(frames))
 
@@ -260,6 +269,8 @@ class Session:
             self._outbox.settle(fresh, refused)
             self._unread += len(fresh)
             self._backoff.progressed(now)
+        for request in response.evidence_requests:
+            self.pictures.ask(request)
         if response.HasField("checkpoint") and self._outbox.keep_from(response.checkpoint):
             self._backoff.progressed(now)
         self._outbox.check_bound()
@@ -360,12 +371,15 @@ class Session:
             self._backoff.waits(now)
 
     def _answered_by(self, response: decision_service_pb2.DecideResponse) -> Sequence[EncodedFrame]:
-        """The frames this response answers: responses come in the order of messages, but for word of draining, which answers nothing."""
+        """The frames this response answers: responses come in the order of messages.
+
+        Word of draining answers nothing, nor does word of evidence that nobody wants (any more).
+        """
         if response.HasField("opened"):
             raise ProtocolError("a second Opened came")
-        draining = any(notice.code == decisions_pb2.Notice.CODE_DRAINING for notice in response.notices)
+        aside = any(notice.code in _ANSWERS_NOTHING for notice in response.notices)
         owed = self._outbox.owed
-        if draining and not _decode.mentions(response, {frame.index for frame in owed or ()}):
+        if aside and not _decode.mentions(response, {frame.index for frame in owed or ()}):
             return ()
         if owed is not None:
             return self._outbox.settle_owed()

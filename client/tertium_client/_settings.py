@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TypedDict
 
 from tertium.v1 import stream_pb2
+from tertium_client._pictures import Encoder
 from tertium_client.errors import InvalidSettingsError
 
 CHECKPOINT_INTERVAL = 100
@@ -38,6 +39,8 @@ class OpenOptions(StreamOptions, total=False):
     batch: int
     batch_delay: float
     max_in_flight: int
+    picture_memory: int
+    encode_picture: Encoder | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,12 +145,18 @@ class Flow:
     """Seconds a frame waits at most for others to share its message."""
     max_in_flight: int = 256
     """Frames without an answer at most; as many answers may lie unread."""
+    picture_memory: int = 256 << 20
+    """Bytes of pictures kept for people to look at, of those given with frames."""
+    encode_picture: Encoder | None = None
+    """Makes JPEG or PNG bytes of a crop, (height, width, 3) or (height, width) of uint8; None: PNG, by the standard library."""
 
     def __post_init__(self) -> None:
         if self.batch < 1:
             raise InvalidSettingsError("batch", f"{self.batch} is not 1 frame a message or more")
         if not 0 <= self.batch_delay <= 3600:  # noqa: PLR2004  # an hour: also refuses NaN
             raise InvalidSettingsError("batch_delay", f"{self.batch_delay} does not lie between 0 and 3600 seconds")
+        if self.picture_memory < 0:
+            raise InvalidSettingsError("picture_memory", f"{self.picture_memory} is no number of bytes")
         if self.max_in_flight < self.batch:
             raise InvalidSettingsError(
                 "max_in_flight", f"{self.max_in_flight} is less than the {self.batch} frames of one message (batch)"

@@ -71,7 +71,7 @@ class Stream(StreamFacts):
 
     def send(
         self,
-        frame: Frame | None = None,
+        detections: Frame | None = None,
         /,
         *,
         boxes: ArrayLike | None = None,
@@ -80,8 +80,11 @@ class Stream(StreamFacts):
         track_ids: ArrayLike | None = None,
         frame_index: int | None = None,
         capture_time: int | None = None,
+        frame: ArrayLike | None = None,
     ) -> int:
-        """Sends a frame, given whole or by its parts (see Frame), and gives its index. Waits while `max_in_flight` frames are unanswered.
+        """Sends a frame, given whole or by its parts, and gives its index. Waits while `max_in_flight` frames are unanswered.
+
+        The parts are described in Frame; `frame` is its `picture`.
 
         Raises:
             InvalidFrameError: nothing was sent; the stream goes on.
@@ -89,8 +92,8 @@ class Stream(StreamFacts):
             StreamClosedError: the stream was finished or closed.
             TertiumError: what ended the stream.
         """
-        if frame is None:
-            frame = frame_of(boxes, scores, class_ids, track_ids, frame_index, capture_time)
+        if detections is None:
+            detections = frame_of(boxes, scores, class_ids, track_ids, frame_index, capture_time, picture=frame)
         me = threading.current_thread()
         with self._lock:
             self._session.sends(me)
@@ -99,7 +102,7 @@ class Stream(StreamFacts):
                 self._session.check_open()
                 self._session.sender_waits(me, time.monotonic() - began)
                 self._room.wait(1.0)
-            index = self._session.accept(frame, time.monotonic())
+            index = self._session.accept(detections, time.monotonic())
             self._to_send.notify()
         return index
 
@@ -277,7 +280,7 @@ class Stream(StreamFacts):
             if self._session.over:
                 return
             self._session.receive(response, time.monotonic())
-            if response.HasField("opened"):  # from now on frames can be sent
+            if response.HasField("opened") or self._session.pictures.wanted:  # there may be something to send
                 self._to_send.notify()
             self._to_read.notify_all()
             self._room.notify_all()

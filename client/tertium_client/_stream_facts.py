@@ -57,11 +57,13 @@ def frame_of(
     track_ids: ArrayLike | None,
     frame_index: int | None,
     capture_time: int | None,
+    *,
+    picture: ArrayLike | None,
 ) -> Frame:
     """The frame that was given by its parts."""
     if boxes is None:
         raise InvalidFrameError("boxes", "missing: a frame without detections is sent as boxes=[]")
-    return Frame(boxes, scores, class_ids, track_ids, frame_index, capture_time)
+    return Frame(boxes, scores, class_ids, track_ids, frame_index, capture_time, picture=picture)
 
 
 def not_closed_in_time(stream_id: str, timeout: float) -> DisconnectedError:

@@ -151,7 +151,7 @@ def test_every_frame_is_answered_once_and_in_order_however_the_connection_breaks
     assert wire.taken == expected(sent)
 
 
-def opened_session(**flow: int) -> tuple[Session, Wire]:
+def opened_session(**flow: Any) -> tuple[Session, Wire]:
     session = Session(
         StreamSettings(stream_id="s", class_names=CLASSES, nominal_fps=30, checkpoint_interval=5),
         Flow(**flow),
