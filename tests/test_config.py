@@ -68,6 +68,7 @@ def test_every_option_can_be_set_by_variable_and_by_file(monkeypatch: pytest.Mon
         "data_dir": ("/d", '"/d"', Path("/d")),
         "policy": ("/p.yaml", '"/p.yaml"', Path("/p.yaml")),
         "policy_poll_seconds": ("5", "5", 5.0),
+        "shadow_share": ("0.5", "0.5", 0.5),
         "groups": ("north, south", '["north", "south"]', ("north", "south")),
         "classes": ("person", '["person"]', ("person",)),
         "review": ("no", "false", False),

@@ -312,6 +312,7 @@ def _make_terms(
 ) -> StreamTerms:
     return StreamTerms(
         policies=keeper,
+        shadow_share=settings.shadow_share,
         sealer=CheckpointSealer(_read_key(settings)),
         limits=FrameLimits(
             settings.max_detections_per_frame, settings.max_tracks_per_stream, settings.max_frames_per_message

@@ -98,6 +98,13 @@ class Settings(BaseSettings):
     policy_poll_seconds: Seconds = Field(
         default=5.0, description="How often the store is asked whether another server has changed the policy."
     )
+    shadow_share: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="Share of the streams that a policy in the shadow follows, 0 to 1: each costs its engine's time once more.",
+    )
     store: SecretStr | None = Field(
         default=None,
         description="URL of the database for what has to last, postgresql://USER@HOST/DATABASE; without it, a SQLite file in the data folder.",

@@ -22,7 +22,7 @@ HELP = (
 
 _PANELS = {
     "Where": ("listen", "reuse_port", "reflection", "metrics_host", "metrics_port", "data_dir", "store"),
-    "Judging and counting": ("policy", "policy_dir", "policy_poll_seconds", "groups", "classes"),
+    "Judging and counting": ("policy", "policy_dir", "policy_poll_seconds", "shadow_share", "groups", "classes"),
     "Human review": (
         "review",
         "evidence",

@@ -20,12 +20,20 @@ _BYTE = np.dtype(np.uint8)  # a dtype object: one that is given by name is looke
 class Desk:
     """A workspace with an inbox and an outbox, grown when a message needs more."""
 
-    __slots__ = ("_inbox", "_outbox", "_outbox_bytes", "_spans", "_table", "workspace")
+    __slots__ = ("_inbox", "_outbox", "_outbox_bytes", "_shadow_workspace", "_spans", "_table", "workspace")
 
     def __init__(self) -> None:
         self.workspace = Workspace()
+        self._shadow_workspace: Workspace | None = None
         self._spans: NDArray[np.int64] = np.zeros((FIELDS, 2), np.int64)
         self._furnish(_FIRST_BYTES, _FIRST_BYTES)
+
+    @property
+    def shadow_workspace(self) -> Workspace:
+        """The workspace of policies in the shadow, made when there is one."""
+        if self._shadow_workspace is None:
+            self._shadow_workspace = Workspace()
+        return self._shadow_workspace
 
     @property
     def detections(self) -> int:

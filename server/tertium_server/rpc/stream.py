@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tertium.recording import Recorder
 from tertium.v1 import stream_pb2
 from tertium_server.engine import DecisionColumns, EngineParameters, FrameColumns, SnapshotError, StreamEngine
 from tertium_server.errors import CheckpointRefusedError, InvalidRequestError
+from tertium_server.logs import get_logger
 from tertium_server.metrics import Rejection, StreamCounts
 from tertium_server.policy import Policy, compile_parameters
 from tertium_server.policy.keeper import InForce
@@ -22,6 +24,7 @@ from tertium_server.rpc.desk import Desk
 from tertium_server.rpc.opening import EpochClock, FrameLimits, Opening
 from tertium_server.rpc.recording import begin_recording, record
 from tertium_server.rpc.reviewing import ReviewLink, StreamReview
+from tertium_server.rpc.shadow import PAIRS, Shadow, is_followed
 from tertium_server.rpc.track_ids import TrackIds
 
 
@@ -34,6 +37,7 @@ class _Silence(bytes):
 SILENCE: bytes = _Silence()
 """In place of a response: there is none. Told by identity, for a response may well be empty."""
 
+_LOG = get_logger("policy")
 _NOTHING_YET = -1
 _END_OF_INDICES = 2**62
 
@@ -74,6 +78,9 @@ class StreamTerms:
     review: ReviewLink | None = None
     """Puts tracks before people; None: nobody does."""
 
+    shadow_share: float = 1.0
+    """Share of the streams that a policy in the shadow follows, 0 to 1."""
+
 
 class Stream:
     """A stream between Open and its end. Used by one thread at a time; ``counts`` by any.
@@ -94,6 +101,10 @@ class Stream:
         self.engine = _make_engine(opening, self._in_force.policy, state)
         self._terms = terms
         self._prepared: tuple[InForce, EngineParameters] | None = None
+        self._is_followed = is_followed(self.stream_id, terms.shadow_share)
+        self._shadow: Shadow | None = None
+        self._shadow_waits = self._is_followed and self._in_force.shadow is not None
+        self._shadowed: NDArray[np.int64] | None = None
         self._settings_digest = opening.settings_digest
         self._interval = opening.checkpoint_interval or terms.checkpoint_interval
         self._until_checkpoint = self._interval
@@ -147,7 +158,12 @@ class Stream:
             return self._held_counts
         decided = dict(zip(self._class_names, self.engine.tally.tolist(), strict=True))
         return StreamCounts(
-            self._frames, tuple(self._rejected), self.engine.tracks, decided, self.engine.closed.tolist()
+            self._frames,
+            tuple(self._rejected),
+            self.engine.tracks,
+            decided,
+            self.engine.closed.tolist(),
+            {} if self._shadowed is None else dict(zip(self._class_names, self._shadowed.tolist(), strict=True)),
         )
 
     def opened(self) -> stream_pb2.Opened:
@@ -181,8 +197,32 @@ class Stream:
         if prepared is not None and wanted.policy is not self._in_force.policy:
             self.engine.adopt(prepared[1])
             self._answerer.stamp(wanted.policy.version)
+        shadow = None if self._shadow is None else self._shadow.policy
+        if wanted.shadow is not shadow:
+            self._shadow = None
+            self._shadow_waits = self._is_followed and wanted.shadow is not None
         self._in_force = wanted
         self._prepared = None
+
+    def _begin_shadow(self) -> None:
+        """Has the policy in the shadow follow from the next message on. Frames that are run again are none of its business."""
+        policy = self._in_force.shadow
+        if policy is None or self._silent or self._recounting:
+            return
+        self._shadow_waits = False
+        self._shadow = Shadow(policy, self.stream_id, self._settings, self.engine)
+        if self._shadowed is None:
+            self._shadowed = np.zeros((len(self._class_names), PAIRS), np.int64)
+
+    def _follow(self, frames: FrameColumns | None, desk: Desk) -> None:
+        """Has the policy in the shadow judge the frames that were just judged. Whatever happens to it, the stream goes on."""
+        if self._shadow is None or self._shadowed is None or frames is None:
+            return
+        try:
+            self._shadow.follow(frames, desk.workspace, desk.shadow_workspace, self._shadowed)
+        except Exception:  # noqa: BLE001 - a bug of the trial must not reach what is in force
+            _LOG.exception("the policy in the shadow failed; it follows this stream no more", stream=self.stream_id)
+            self._shadow = None
 
     def answer(self, data: bytes, desk: Desk) -> bytes:
         """The response to one request; SILENCE: it gets none.
@@ -192,6 +232,8 @@ class Stream:
         """
         if self._terms.policies.in_force is not self._in_force:
             self._change_policy()
+        if self._shadow_waits:
+            self._begin_shadow()
         code = self._answer_at_once(data, desk)
         if code == DECLINED:
             return self._answer_the_long_way(data, desk)
@@ -199,6 +241,8 @@ class Stream:
         self._frames += count
         self._until_checkpoint -= count
         decisions = desk.take(code)
+        if self._shadow is not None:
+            self._follow(wire.read_frames(data), desk)
         if not code & MORE and self._until_checkpoint > 0:
             return decisions
         answer = Answer()
@@ -212,11 +256,15 @@ class Stream:
         """The response to frames."""
         if self._terms.policies.in_force is not self._in_force:
             self._change_policy()
+        if self._shadow_waits:
+            self._begin_shadow()
         answer = Answer()
         # A message that is too long is refused unread; a replay of the recording could not tell.
         if self._recording is not None and len(frames.indices) <= self._terms.limits.max_frames:
             record(self._recording, frames)
         self.run(frames, answer, desk)
+        if self._shadow is not None and len(frames.indices) <= self._terms.limits.max_frames:
+            self._follow(frames, desk)
         if self._until_checkpoint <= 0:
             self.add_checkpoint(answer)
         return answer.to_bytes()
