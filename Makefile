@@ -23,7 +23,7 @@ demo: $(VENV)/.server ## Plays two cameras through a real server and shows what 
 	@$(BIN)/tertium demo $(ARGS)
 
 test: $(VENV)/.dev ## Runs the tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 $(ARGS)
 
 bench: $(VENV)/.dev ## Measures speed and memory; writes JSON and a plot
 	$(BIN)/python benchmarks/run.py $(ARGS)

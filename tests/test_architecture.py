@@ -245,7 +245,8 @@ def _untyped_functions(module: Module) -> Iterator[str]:
         parameters = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
         untyped = any(parameter.annotation is None and parameter.arg not in {"self", "cls"} for parameter in parameters)
         is_kernel = any(
-            isinstance(decorator, ast.Name) and decorator.id == "kernel" for decorator in node.decorator_list
+            isinstance(decorator, ast.Name) and decorator.id in {"kernel", "array_kernel"}
+            for decorator in node.decorator_list
         )
         if (untyped or node.returns is None) and not is_kernel:
             yield f"{module.name}.{node.name}"
