@@ -3,16 +3,18 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tertium_server.tuning import cache as caching
 from tertium_server.tuning.cache import ReplayCache, default_folder, key_of
 from tertium_server.tuning.readers import Labelled
 from tests.tuning.labelled import crowd
 
-ARRAYS = {"one": np.arange(5), "two": np.linspace(0, 1, 3, dtype=np.float32)}
+ARRAYS: dict[str, NDArray[Any]] = {"one": np.arange(5), "two": np.linspace(0, 1, 3, dtype=np.float32)}
 
 
 def test_what_was_kept_is_found_again_bit_for_bit(tmp_path: Path) -> None:
@@ -39,7 +41,7 @@ def test_a_damaged_entry_counts_as_missing(tmp_path: Path, damage: bytes | None)
 
 
 def test_the_entries_used_longest_ago_are_dropped_beyond_the_bound(tmp_path: Path) -> None:
-    large = {"array": np.zeros(1000)}
+    large: dict[str, NDArray[Any]] = {"array": np.zeros(1000)}
     kept = ReplayCache(tmp_path, most_bytes=3 * 8500)
     for second, name in enumerate("abc"):
         kept.put(name, large)

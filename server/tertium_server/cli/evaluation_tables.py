@@ -123,26 +123,30 @@ def _slices(way: str, parts: dict[str, Any]) -> Table:
     return table
 
 
-_COMPARED = ("yes.precision", "yes.recall", "yes.f1", "maybe_share", "best_f1", "average_precision", "log_loss")
+_COMPARED = {
+    "yes.precision": "precision of YES",
+    "yes.recall": "recall of YES",
+    "yes.f1": "F1 of YES",
+    "maybe_share": "share of MAYBE",
+    "best_f1": "best F1",
+    "average_precision": "AP",
+    "log_loss": "log loss",
+    "calibration_error": "calibration error",
+}
 
 
 def _differences(units: dict[str, Any]) -> Table:
-    """The first policy's figures less the second's."""
-    table = _table("first less second", *(name.replace("yes.", "").replace("_", " ") for name in _COMPARED))
+    """The first policy's figures less the second's; in bold what is unlikely to be chance."""
+    table = _table("first less second", "figure", "difference", "interval")
     for name, one in _rows_of(units):
-        table.add_row(name, *(_difference(one.get(key)) for key in _COMPARED))
+        for place, (key, words) in enumerate((key, words) for key, words in _COMPARED.items() if key in one):
+            found = one[key]
+            value = "–" if found["difference"] is None else f"{found['difference']:+.4f}"
+            low, high = found["interval"] or (None, None)
+            around = "–" if low is None or high is None else f"{low:+.4f} to {high:+.4f}"
+            is_sure = low is not None and high is not None and (low > 0.0 or high < 0.0)
+            table.add_row("" if place else name, words, f"[bold]{value}[/bold]" if is_sure else value, around)
     return table
-
-
-def _difference(one: dict[str, Any] | None) -> str:
-    if one is None or one["difference"] is None:
-        return "–"
-    if one["interval"] is None:
-        return f"{one['difference']:+.4f}"
-    low, high = one["interval"]
-    sure = low > 0.0 or high < 0.0
-    text = f"{one['difference']:+.4f}\n{low:+.4f}\n{high:+.4f}"
-    return f"[bold]{text}[/bold]" if sure else text
 
 
 def _with(value: float | None, around: list[float] | None) -> str:

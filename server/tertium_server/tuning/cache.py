@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,8 +21,6 @@ from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
-
-import tertium_server
 
 from .readers import Labelled, Sequence, Truth
 
@@ -107,39 +105,39 @@ def key_of(what: str, labelled: Iterable[Labelled], settings: Mapping[str, Any])
 def content_of(labelled: Labelled) -> str:
     """A hash of all that a recording and its truth say, whatever files it stands in."""
     digest = hashlib.sha256()
-    _add_sequence(digest, labelled.sequence)
-    _add_truth(digest, labelled.truth)
+    for piece in (*_of_sequence(labelled.sequence), *_of_truth(labelled.truth)):
+        digest.update(piece)
     return digest.hexdigest()
 
 
-def _add_sequence(digest: hashlib._Hash, sequence: Sequence) -> None:
+def _of_sequence(sequence: Sequence) -> Iterator[bytes]:
     facts = [
         sequence.name, sequence.nominal_fps, sequence.frame_size, sequence.first_frame, sequence.length,
         sorted(sequence.class_names.items()), sequence.first_track, sequence.logits,
     ]  # fmt: skip
-    digest.update(json.dumps(facts).encode())
+    yield json.dumps(facts).encode()
     columns = (
         sequence.frames, sequence.boxes, sequence.xywh, sequence.scores, sequence.class_ids, sequence.track_ids,
         sequence.capture_times(), sequence.frame_indices(),
     )  # fmt: skip
-    _add_arrays(digest, columns)
+    yield from _of_arrays(columns)
 
 
-def _add_truth(digest: hashlib._Hash, truth: Truth) -> None:
-    digest.update(json.dumps([truth.first_frame, truth.length, truth.min_height]).encode())
-    _add_arrays(digest, (truth.frames, truth.boxes, truth.class_ids, truth.track_ids, truth.kinds))
+def _of_truth(truth: Truth) -> Iterator[bytes]:
+    yield json.dumps([truth.first_frame, truth.length, truth.min_height]).encode()
+    yield from _of_arrays((truth.frames, truth.boxes, truth.class_ids, truth.track_ids, truth.kinds))
 
 
-def _add_arrays(digest: hashlib._Hash, arrays: Iterable[NDArray[Any]]) -> None:
+def _of_arrays(arrays: Iterable[NDArray[Any]]) -> Iterator[bytes]:
     for array in arrays:
-        digest.update(f"{array.dtype.str}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
+        yield f"{array.dtype.str}{array.shape}".encode()
+        yield np.ascontiguousarray(array).tobytes()
 
 
 @cache
 def _sources_hash() -> str:
     digest = hashlib.blake2b(digest_size=16)
-    root = Path(tertium_server.__file__).parent
+    root = Path(__file__).parents[1]
     for folder in _SOURCES:
         for path in sorted((root / folder).rglob("*.py")):
             digest.update(path.relative_to(root).as_posix().encode())

@@ -142,7 +142,8 @@ def _with_intervals(
     scored: Scored, folds: Folds | None, places: Sequence[Place], seed: int, *, probabilities: bool
 ) -> tuple[Json, dict[str, dict[str, Floats]]]:
     """Figures over all classes and by class, and what resamples gave: by class name, "" for all of them."""
-    described, units, draws = describe(scored, probabilities=probabilities), scored.units(places), {}
+    described, units = describe(scored, probabilities=probabilities), scored.units(places)
+    draws: dict[str, dict[str, Floats]] = {}
     names = scored.labelled[0].sequence.class_names
     for class_id, name in [(None, ""), *names.items()]:
         part = _part(described, name)

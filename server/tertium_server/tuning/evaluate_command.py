@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -54,11 +55,8 @@ class Work:
         kept, bad, by_policy = list(labelled), dict(failed), []
         steps = len(policies) * len(labelled)
         for place, one in enumerate(policies):
-            before = place * len(labelled)
-            done = replay_all(
-                kept, one, self.replay, spread=self.spread, cache=self.cache,
-                told=lambda count, before=before: told("replaying", before + count, steps),
-            )  # fmt: skip
+            hears = partial(_tell, told, place * len(labelled), steps)
+            done = replay_all(kept, one, self.replay, spread=self.spread, cache=self.cache, told=hears)
             bad |= done.failed
             by_policy.append({decisions.sequence.name: decisions for decisions in done.decisions})
         kept = [one for one in kept if all(one.name in found for found in by_policy)]
@@ -116,6 +114,10 @@ class Work:
             "slices": slices(evaluation.judged, evaluation.places(), self.options.seed),
             "metrics": {metric.name: metric.of(evaluation.judged) for metric in self.metrics},
         }
+
+
+def _tell(told: Told, before: int, steps: int, done: int) -> None:
+    told("replaying", before + done, steps)
 
 
 def _name(policy: Policy) -> Json:

@@ -79,4 +79,14 @@ def _replay_one(
 
 
 def _unpack(one: Labelled, arrays: dict[str, NDArray[Any]], version: str) -> Decisions:
-    return Decisions(one.sequence, *(arrays[name] for name in _COLUMNS), version, int(arrays["resets"]))
+    track_ids, probabilities, verdicts, track_probabilities, track_verdicts = (arrays[name] for name in _COLUMNS)
+    return Decisions(
+        one.sequence,
+        track_ids,
+        probabilities,
+        verdicts,
+        track_probabilities,
+        track_verdicts,
+        version,
+        int(arrays["resets"]),
+    )
