@@ -13,9 +13,16 @@ import engine
 import memory
 import rivals
 import service
+import sweep
 from harness.report import Bound, describe_machine, write_json
 
-_PARTS: dict[str, ModuleType] = {"engine": engine, "service": service, "memory": memory, "rivals": rivals}
+_PARTS: dict[str, ModuleType] = {
+    "engine": engine,
+    "service": service,
+    "memory": memory,
+    "rivals": rivals,
+    "sweep": sweep,
+}
 _RESULTS = Path(__file__).parent / "results"
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from harness.plots import Chart, save
 from harness.report import Bound, describe_machine, print_table, write_json
 
 from tertium_server.tuning.matching import Label, label_changes, match
@@ -253,6 +254,17 @@ def bounds(results: dict[str, Any]) -> list[Bound]:
         for name, times in one["times"].items()
         if name == "tertium, by score"
     ]
+
+
+def plot(results: dict[str, Any], folder: Path) -> None:
+    """Draws processor time against the number of boxes."""
+    chart = Chart("Exact sweep, matching included", "boxes", "processor seconds", logarithmic=True)
+    names = dict.fromkeys(name for one in results["rounds"] for name in one["times"])
+    for name in names:
+        measured = [one for one in results["rounds"] if name in one["times"]]
+        seconds = [one["times"][name]["processor_seconds"] for one in measured]
+        chart.line(name, [one["boxes"] for one in measured], seconds)
+    save(folder / "sweep.svg", chart)
 
 
 def main() -> None:
