@@ -210,7 +210,7 @@ def _show(tuned: Tuning) -> None:
 
     summary = tuned.summary
     table = Table(box=None, pad_edge=False)
-    for column in ("class", "objects", "F1: score → fused", "log loss", "box: yes / no", "track: yes / no"):
+    for column in ("class", "objects", "F1 by fold: score → fused", "log loss", "box: yes / no", "track: yes / no"):
         table.add_column(column, justify="left" if column == "class" else "right")
     held = summary["held_out"]
     for name, chosen in summary["thresholds"]["classes"].items():
@@ -218,7 +218,7 @@ def _show(tuned: Tuning) -> None:
         table.add_row(
             name,
             f"{raw['objects']:,}",
-            f"{_figure(raw['best_f1'])} → {_figure(fused['best_f1'])}",
+            f"{_figure(raw['best_f1_by_fold'])} → {_figure(fused['best_f1_by_fold'])}",
             f"{_figure(calibrated.get('log_loss'))} → {_figure(fused.get('log_loss'))}",
             *(_pair(chosen.get(unit)) for unit in ("box", "track")),
         )
@@ -230,17 +230,24 @@ def _show(tuned: Tuning) -> None:
         f"IoU {summary['matching']['iou']:g}; thresholds for {summary['objective']}.",
         soft_wrap=True,
     )
-    gain = held["gain"]["overall"]
-    if gain["best_f1"] is not None and gain["best_f1_interval"] is not None:
-        low, high = gain["best_f1_interval"]
-        console.print(
-            f"Fusion gains {gain['best_f1']:+.4f} F1 held out, all classes (95 % interval {low:+.4f} to {high:+.4f})."
-        )
+    _show_gain(held["gain"]["overall"])
     for name, one in summary["guard"].items():
         if one["rung"] in _RUNGS:
             console.print(f"[yellow]{name}[/yellow]: {_RUNGS[one['rung']]}", soft_wrap=True)
     for warning in summary["warnings"]:
         console.print(f"[yellow]warning[/yellow] {warning}", soft_wrap=True)
+
+
+def _show_gain(gain: dict[str, Any]) -> None:
+    """What fusion adds over all classes. Pooled folds are told apart: where their calibration differs they hide gains and losses alike."""
+    if gain["best_f1"] is None or gain["best_f1_interval"] is None:
+        return
+    low, high = gain["best_f1_interval"]
+    messages().print(
+        f"Fusion gains {gain['best_f1_by_fold']:+.4f} F1 held out, mean over folds, all classes; {gain['best_f1']:+.4f} with folds pooled "
+        f"(95 % interval {low:+.4f} to {high:+.4f}).",
+        soft_wrap=True,
+    )
 
 
 def _pair(chosen: dict[str, Any] | None) -> str:
