@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,11 @@ import pytest
 
 from tertium_server.cli.application import run
 from tertium_server.tuning.fit.model import Effort
+from tertium_server.tuning.limits import Limits
 from tertium_server.tuning.readers import Labelled, read_labelled
 from tertium_server.tuning.report import evidence, write_report
+from tertium_server.tuning.report.document import bounded
+from tertium_server.tuning.report.phrases import difference
 from tertium_server.tuning.tune import TuneOptions, Tuning, tune
 from tests.scenes import scene, write_kitti
 from tests.tuning.report.conftest import HOSTILE, HOSTILE_SEQUENCE, Reader, make_labelled, write_labels
@@ -106,6 +110,47 @@ def test_a_class_that_is_never_there_and_truth_without_tracks_have_their_report(
     assert "Tram" in page
     assert 'value="track"' not in page
     assert "does not say which object this is" in page
+
+
+def test_what_was_asked_for_besides_is_told_too(tuned: Tuning) -> None:
+    groups = {"<yard>": (tuned.labelled[1].name,), "gate": (tuned.labelled[2].name,)}
+    options = replace(tuned.options, groups=groups, iou_grid=(0.5, 0.75), limits=Limits(grid=(0.2, 0.4)))
+    again = tune(tuned.labelled, options)
+    file = StringIO()
+    write_report(file, again)
+    page = file.getvalue()
+    strict = again.summary["iou_grid"][1]["held_out"]["overall"]["best_f1"]
+    assert f'<td class="number">{strict:.3f}</td>' in page[page.index("By IoU from which a box is right") :]
+    assert "&lt;yard&gt;" in page[page.index("By group of sequences") :]
+    (first, _) = again.summary["grid"]["fused"]["overall"]
+    table = page[page.index("At the thresholds of the grid, fused probability") :]
+    assert (
+        f'<td class="number">{first["true_positives"]:,}</td>' in table[: table.index("</tr>", table.index("<tbody>"))]
+    )
+
+
+def test_long_grids_stay_out_of_the_page_and_it_says_so(tuned: Tuning) -> None:
+    rows, classes = [{"threshold": 0.5}] * 1500, tuned.summary["thresholds"]["classes"]
+    grid = {side: {"overall": rows, "classes": dict.fromkeys(classes, rows)} for side in ("raw", "fused")}
+    figures = {"overall": {"best_f1": 0.5}, "classes": {key: {"best_f1": 0.5} for key in classes}}
+    ious = [{"iou": 0.5, "raw": figures, "held_out": figures}] * 900
+    summary, left_out = bounded({**tuned.summary, "grid": grid, "iou_grid": ious})
+    assert summary["grid"] == {}
+    assert summary["iou_grid"][899] == {
+        "iou": 0.5,
+        **{key: {"overall": {"best_f1": 0.5}} for key in ("raw", "held_out")},
+    }
+    assert len(left_out) == 2
+    assert "9,000 thresholds" in left_out[0]
+    assert bounded(tuned.summary) == (tuned.summary, [])
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(0.00049, "0.000"), (-0.00049, "0.000"), (0.0021, "+0.002"), (-0.0306, "\u22120.031"), (None, "\u2013")],
+)
+def test_differences_have_their_sign_unless_they_are_nothing(value: float | None, said: str) -> None:
+    assert difference(value) == said
 
 
 def test_one_class_alone_is_not_offered_for_choice(tmp_path: Path) -> None:

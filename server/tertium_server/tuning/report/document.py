@@ -14,14 +14,19 @@ from .slices import slices
 from .tracks import list_tracks
 from .views import Views, Which, scope, scopes
 
+MOST_ASKED = 2_000
+"""Points of grids, of thresholds or of IoUs by class, that the page holds."""
+
 
 def document(views: Views) -> Json:
     """The tree. What is long is packed (see `packing`); what is left out is counted beside what is shown."""
     tracks = list_tracks(views)
     names = views.class_names
     provenance: Json = views.tuning.policy.provenance
+    summary, left_out = bounded(views.tuning.summary)
     return {
-        "summary": views.tuning.summary,
+        "summary": summary,
+        "left_out": left_out,
         "made_by": provenance["made_by"],
         "date": provenance["date"],
         "data": provenance["data"],
@@ -50,6 +55,25 @@ def document(views: Views) -> Json:
         "tracks": table(views, tracks),
         "slices": slices(views),
     }
+
+
+def bounded(summary: Json) -> tuple[Json, list[str]]:
+    """The summary without what people may ask for in any length, where that is long; and what was left out, in words."""
+    left_out = []
+    thresholds = sum(
+        len(side["overall"]) + sum(len(rows) for rows in side["classes"].values()) for side in summary["grid"].values()
+    )
+    if thresholds > MOST_ASKED:
+        summary = {**summary, "grid": {}}
+        left_out.append(
+            f"Figures at {thresholds:,} thresholds of the grid are in the summary as JSON that tuning writes."
+        )
+    rows = summary["iou_grid"]
+    if len(rows) * (1 + len(summary["thresholds"]["classes"])) > MOST_ASKED:
+        few = [{**row, **{side: {"overall": row[side]["overall"]} for side in ("raw", "held_out")}} for row in rows]
+        summary = {**summary, "iou_grid": few}
+        left_out.append("Figures by IoU and class are in the summary as JSON that tuning writes.")
+    return summary, left_out
 
 
 def as_text(tree: Json) -> str:

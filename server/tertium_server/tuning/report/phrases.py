@@ -108,8 +108,11 @@ def count(value: int | None) -> str:
 
 
 def difference(value: float | None) -> str:
-    """A number with its sign."""
-    return _NOTHING if value is None else f"{value:+.3f}".replace("-", _MINUS)
+    """A number with its sign; one that is nothing to three digits has none."""
+    if value is None:
+        return _NOTHING
+    said = f"{value:+.3f}"
+    return said[1:] if float(said) == 0.0 else said.replace("-", _MINUS)
 
 
 def span(ends: list[float] | None, *, signed: bool = False) -> str:
