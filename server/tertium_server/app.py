@@ -17,6 +17,7 @@ from typing import Self
 
 import uvloop
 from prometheus_client import CollectorRegistry
+from starlette.routing import Route
 
 from tertium.recording import Limits, Recorder
 from tertium_server.config import Settings, load_settings
@@ -26,6 +27,7 @@ from tertium_server.metrics import Metrics
 from tertium_server.policy import Policy, PolicyError
 from tertium_server.policy.keeper import FileSource, PolicyKeeper, PolicySource, StoreSource
 from tertium_server.policy.store import FolderStore, LateStore
+from tertium_server.review.access import Gate
 from tertium_server.review.department import ReviewDepartment, ReviewSettings
 
 # rpc first of all that imports grpc: it decides how grpc polls (see rpc/__init__.py).
@@ -42,6 +44,7 @@ from tertium_server.storage import open_store, sqlite_url
 from tertium_server.storage.opening import FILE
 from tertium_server.web.pages import make_pages
 from tertium_server.web.readiness import Readiness
+from tertium_server.web.review_page import ReviewPages
 from tertium_server.web.server import WebServer
 
 EXIT_OK = 0
@@ -63,9 +66,11 @@ class Service:
         _make_data_dir(settings)
         self._review = _make_review(settings) if settings.review else None
         self._link = None if self._review is None else _make_link(settings, self._review)
+        self._gate = None if self._review is None else _make_gate(settings)
         terms = _make_terms(settings, self._keeper, self._recorder, self._link)
         self._rpc = RpcServer(settings, terms, self._keeper, self._metrics)
-        self._web = WebServer(make_pages(self.registry, self.readiness), settings.metrics_host, settings.metrics_port)
+        pages = make_pages(self.registry, self.readiness, self._review_routes())
+        self._web = WebServer(pages, settings.metrics_host, settings.metrics_port)
         self._watches: list[asyncio.Task[None]] = []
         self._stop_watching = asyncio.Event()
         self._kernels = False
@@ -79,7 +84,8 @@ class Service:
 
     def readiness(self) -> Readiness:
         """Whether streams are taken. May be called from any thread."""
-        return Readiness(self._kernels, self._draining, len(self._rpc.calls))
+        review = None if self._review is None else self._review.clerk.state.to_json()
+        return Readiness(self._kernels, self._draining, len(self._rpc.calls), review)
 
     async def start(self) -> None:
         """Listens, compiles the kernels, serves, and writes server.json.
@@ -150,10 +156,10 @@ class Service:
 
     def _watch_policies(self) -> None:
         changes = self._rpc.policy_changes
+        seconds = self._settings.policy_poll_seconds
         if self._keeper.watched is not None:
-            self._watches.append(asyncio.create_task(changes.watch(self._stop_watching)))
+            self._watches.append(asyncio.create_task(changes.watch(self._stop_watching, seconds)))
         if self._keeper.is_shared:
-            seconds = self._settings.policy_poll_seconds
             self._watches.append(asyncio.create_task(changes.look_again_and_again(seconds)))
 
     async def _end_watches(self) -> None:
@@ -161,6 +167,14 @@ class Service:
         for watch in self._watches:
             watch.cancel()
         await asyncio.gather(*self._watches, return_exceptions=True)
+
+    def _review_routes(self) -> list[Route]:
+        if self._review is None or self._gate is None or self._link is None:
+            return []
+        link = self._link
+        self._review.metrics.snapshot.lost_messages = lambda: link.lost
+        self.registry.register(self._review.metrics)
+        return ReviewPages(self._review, self._gate, self._settings.trusted_proxy_header).routes()
 
     def _start_review(self) -> None:
         if self._review is not None and self._link is not None:
@@ -287,8 +301,13 @@ def _make_review(settings: Settings) -> ReviewDepartment:
             spool_folder=settings.data_dir / "spool",
             evidence_url=settings.evidence or str((settings.data_dir / "evidence").absolute()),
             evidence_days=settings.evidence_days,
+            classes=settings.classes,
         )
     )
+
+
+def _make_gate(settings: Settings) -> Gate:
+    return Gate.of_folder(settings.data_dir) if settings.tokens is None else Gate.of_file(settings.tokens)
 
 
 def _make_link(settings: Settings, review: ReviewDepartment) -> ReviewLink:

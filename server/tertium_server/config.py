@@ -96,7 +96,8 @@ class Settings(BaseSettings):
         description="Folder of policy files, watched, in place of the store: for policies that are kept in git.",
     )
     policy_poll_seconds: Seconds = Field(
-        default=5.0, description="How often the store is asked whether another server has changed the policy."
+        default=5.0,
+        description="How often it is looked whether the policy was changed: in the store by another server, or in files that change unheard.",
     )
     shadow_share: float = Field(
         default=1.0,

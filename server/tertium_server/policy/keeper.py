@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from tertium_server.policy.errors import PolicyStateError
+from tertium_server.policy.errors import PolicyError, PolicyStateError
 from tertium_server.policy.file import default_policy, load_policy
 from tertium_server.policy.model import Policy
 from tertium_server.policy.store import BUILT_IN, Activation, FolderStore, PolicyStore, Record, Standing
@@ -45,20 +45,37 @@ class PolicySource(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
 class FileSource:
     """One file, which is the server's only policy."""
 
-    path: Path
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._mark: tuple[int, int, int] | None = None
+        self._read: Policy | PolicyError | None = None
 
     def read(self) -> InForce:
-        """The file's policy."""
-        return InForce(load_policy(self.path))
+        """The file's policy, read once for as long as the file stays the same."""
+        try:
+            status = self.path.stat()
+            mark = (status.st_ino, status.st_mtime_ns, status.st_size)
+        except OSError:
+            mark = None  # which load_policy says better
+        if mark is None or mark != self._mark:
+            self._mark, self._read = mark, self._load()
+        if isinstance(self._read, Policy):
+            return InForce(self._read)
+        raise self._read or PolicyError(f"{self.path}: was never read")
 
     @property
     def watched(self) -> Path:
         """The file's folder: editors and Kubernetes put another file in its place."""
         return self.path.absolute().parent
+
+    def _load(self) -> Policy | PolicyError:
+        try:
+            return load_policy(self.path)
+        except PolicyError as error:
+            return error
 
 
 class StoreSource:

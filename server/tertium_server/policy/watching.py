@@ -12,8 +12,8 @@ _QUIET_MILLISECONDS = 50
 _LONGEST_MILLISECONDS = 400
 
 
-async def changes_in(folder: Path, stopping: asyncio.Event) -> AsyncGenerator[None]:
-    """Yields after every burst of changes in a folder, until told to stop.
+async def changes_in(folder: Path, stopping: asyncio.Event, seconds: float) -> AsyncGenerator[None]:
+    """Yields after every burst of changes in a folder, until told to stop; and every so many seconds, for not all file systems tell of changes.
 
     Any file's change counts: what an editor, git or Kubernetes does to put a file in place of another goes by many names.
     """
@@ -24,5 +24,7 @@ async def changes_in(folder: Path, stopping: asyncio.Event) -> AsyncGenerator[No
         debounce=_LONGEST_MILLISECONDS,
         step=_QUIET_MILLISECONDS,
         recursive=False,
+        rust_timeout=round(seconds * 1000),
+        yield_on_timeout=True,
     ):
         yield

@@ -52,12 +52,12 @@ class PolicyChanges:
             await asyncio.sleep(seconds)
             await self._look_quietly()
 
-    async def watch(self, stopping: asyncio.Event) -> None:
-        """Looks whenever a file changes, until told to stop."""
+    async def watch(self, stopping: asyncio.Event, seconds: float) -> None:
+        """Looks whenever a file changes, and now and then, until told to stop."""
         folder = self._keeper.watched
         if folder is None:
             return
-        async for _ in changes_in(folder, stopping):
+        async for _ in changes_in(folder, stopping, seconds):
             await self._look_quietly()
 
     async def _look_quietly(self) -> None:
