@@ -46,9 +46,13 @@ class Visit:
         self.page.on("request", lambda request: self.asked.append(request.url))
         self.page.on("console", lambda message: self.said.append(message.text))
         self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.on("dialog", lambda dialog: (self.said.append(dialog.message), dialog.dismiss()))
+        self.page.on("dialog", self.dismiss)
         self.page.goto(address)
         self.page.wait_for_function("document.querySelectorAll('.chart canvas').length >= 10")
+
+    def dismiss(self, dialog: Any) -> None:
+        self.said.append(dialog.message)
+        dialog.dismiss()
 
     def close(self) -> None:
         self.context.close()

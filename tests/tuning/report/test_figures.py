@@ -7,7 +7,7 @@ import pytest
 
 from tertium_server.engine import Verdict
 from tertium_server.tuning.curve import Curve
-from tertium_server.tuning.matching import Label, match
+from tertium_server.tuning.matching import Label, Scores, match
 from tertium_server.tuning.replay import replay
 from tertium_server.tuning.report.curves import share, thinned
 from tertium_server.tuning.report.packing import pack, unpack
@@ -31,10 +31,11 @@ def test_the_headline_is_the_summarys(embedded: Json, tuned: Tuning) -> None:
 
 
 def test_every_point_is_what_counting_at_its_threshold_gives(embedded: Json, tuned: Tuning) -> None:
-    for view, scores in (
-        ("raw", [one.sequence.scores for one in tuned.labelled]),
-        ("held_out", [one.probabilities for one in tuned.held_out]),
-    ):
+    by_view: dict[str, list[Scores]] = {
+        "raw": [one.sequence.scores for one in tuned.labelled],
+        "held_out": [one.probabilities for one in tuned.held_out],
+    }
+    for view, scores in by_view.items():
         matched = [match(one, values) for one, values in zip(tuned.labelled, scores, strict=True)]
         for scope, class_id in (("all", None), ("0", 0), ("1", 1)):
             curve = embedded["curves"]["box"][view][scope]

@@ -162,8 +162,9 @@ def test_one_class_alone_is_not_offered_for_choice(tmp_path: Path) -> None:
 
 
 def test_the_command_writes_it(tmp_path: Path) -> None:
-    make_labelled(tmp_path)
+    make_labelled(tmp_path, 2)
     words = ["tune", str(tmp_path / "detections"), str(tmp_path / "labels"), "--format", "kitti", "--no-cache"]
+    words += ["--jobs", "1"]
     out, report, summary = (tmp_path / name for name in ("policy.yaml", "report.html", "summary.json"))
     assert run([*words, "--out", str(out), "--report", str(report), "--summary", str(summary)]) == 0
     page = report.read_text(encoding="utf-8")

@@ -78,12 +78,12 @@ class Tracks:
     def mistaken(self) -> Flags:
         """(T,) false and YES, or true and NO."""
         yes, no = self.verdicts == Verdict.YES, self.verdicts == Verdict.NO
-        return (yes & (self.labels == Label.FALSE)) | (no & (self.labels == Label.TRUE))
+        return np.asarray((yes & (self.labels == Label.FALSE)) | (no & (self.labels == Label.TRUE)))
 
     @property
     def disputed(self) -> Flags:
         """(T,) the raw score would have said otherwise: YES where fusion does not, or not where fusion does."""
-        return self.by_score != (self.verdicts == Verdict.YES)
+        return np.asarray(self.by_score != (self.verdicts == Verdict.YES))
 
     @property
     def certainty(self) -> Floats:
