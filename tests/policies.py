@@ -27,10 +27,12 @@ defaults:
     noise: 1.0
     correlation_time: 0.05
   box:
-    weights: {constant: 0.0, score: 0.5, fast: 0.25, slow: 0.25, hits: 0.1, fit: -0.1, overlap: -1.0}
+    weights: {constant: 0.0, score: 0.5, fast: 0.25, slow: 0.25, hits: 0.1, fit: -0.1, overlap: -1.0,
+      score_high: 0.6, slow_large: 0.3, cover: -0.2, neighbours: -0.05, size: 0.2, size_squared: -0.1}
+    heights: {least: 20.0, most: 400.0}
     thresholds: {yes: 0.6, no: 0.2}
   track:
-    weights: {constant: 0.0, slow: 0.7, fast: 0.2, spread: 0.0, hits: 0.2, misses: -0.2}
+    weights: {constant: 0.0, slow: 0.7, fast: 0.2, spread: 0.0, hits: 0.2, misses: -0.2, size: 0.1, size_squared: -0.05}
     thresholds: {yes: 0.7, no: 0.2, margin: 0.05, hold: 0.5}
 classes: {}
 """

@@ -237,7 +237,7 @@ def test_nothing_to_match() -> None:
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_the_overlap_with_a_better_box_is_that_of_all_pairs(seed: int) -> None:
+def test_what_stands_around_a_box_is_told_from_all_pairs(seed: int) -> None:
     people = crowd(seed, 0, 30, 120)
     random = np.random.default_rng(seed)
     scores = random.choice([0.1, 0.3, 0.5, 0.9], 30).astype(np.float32)  # with ties
@@ -248,13 +248,24 @@ def test_the_overlap_with_a_better_box_is_that_of_all_pairs(seed: int) -> None:
     boxes.flags.writeable = False
     association.place_detections(boxes, 0, 30, 0.0, floats)
     integers[association.CLASS_ROW, :30] = people.classes
-    association.better_overlaps(30, scores, 0, floats, integers)
-    for row in range(30):
+    association.look_around(30, scores, 0, floats, integers)
+    counts = []
+    for row, box in enumerate(people.boxes):
+        others = [other for other in range(30) if other != row and people.classes[other] == people.classes[row]]
         better = [
-            other
-            for other in range(30)
-            if people.classes[other] == people.classes[row]
-            and (scores[other] > scores[row] or (scores[other] == scores[row] and other < row))
+            other for other in others if scores[other] > scores[row] or (scores[other] == scores[row] and other < row)
         ]
-        wanted = max((iou(people.boxes[row], people.boxes[other]) for other in better), default=0.0)
-        assert floats[association.OVERLAP, row] == pytest.approx(wanted, rel=1e-12)
+        overlap = max((iou(box, people.boxes[other]) for other in better), default=0.0)
+        cover = max((cover_of(box, people.boxes[other]) for other in better), default=0.0)
+        counts.append(sum(iou(box, people.boxes[other]) > 0.3 for other in others))
+        assert floats[association.OVERLAP, row] == pytest.approx(overlap, rel=1e-12)
+        assert floats[association.COVER, row] == pytest.approx(cover, rel=1e-12)
+        assert floats[association.NEIGHBOURS, row] == counts[-1]
+    assert any(counts)
+
+
+def cover_of(box: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """The share of a box that another covers."""
+    width = min(box[2], other[2]) - max(box[0], other[0])
+    height = min(box[3], other[3]) - max(box[1], other[1])
+    return float(max(width, 0.0) * max(height, 0.0) / ((box[2] - box[0]) * (box[3] - box[1])))

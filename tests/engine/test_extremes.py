@@ -20,7 +20,7 @@ def bounds(model: type[BaseModel], *before: str) -> Iterator[tuple[str, float, f
     for name, each in model.model_fields.items():
         if isinstance(each.annotation, type) and issubclass(each.annotation, BaseModel):
             yield from bounds(each.annotation, *before, name)
-        elif each.annotation is float:
+        elif each.annotation in {float, float | None}:
             limits = {
                 limit: getattr(rule, limit) for rule in each.metadata for limit in ("ge", "le") if hasattr(rule, limit)
             }
@@ -46,6 +46,10 @@ def extreme(seed: int) -> Policy:
         thresholds: Any = getattr(plain_policy().defaults, judged).thresholds
         values = sorted(float(str(changes.get(path, getattr(thresholds, path[-3:].strip("."))))) for path in paths)
         changes |= dict(zip(paths, values, strict=True))
+    heights = [f"defaults.box.heights.{name}" for name in ("least", "most")]
+    bounds_of_heights = plain_policy().defaults.box.heights
+    given = sorted(float(str(changes.get(path, getattr(bounds_of_heights, path.split(".")[-1])))) for path in heights)
+    changes |= dict(zip(heights, given, strict=True))
     return policy_with(changes)
 
 

@@ -41,6 +41,7 @@ class Oracle:
     axes: list[KalmanFilter] = field(default_factory=list)
     fit: float = 1.0
     measurement: float = 0.0
+    size: float = 0.0
     hits: int = 0
     misses: int = 0
     in_a_row: int = 0
@@ -86,6 +87,8 @@ class Oracle:
         calibrated = scores.offset + scores.gain * logit(score)
         self.measurement = min(max(calibrated, -scores.clip), scores.clip)
         self.measure(self.measurement, self.evidence.noise, seconds)
+        heights = self.policy.defaults.box.heights
+        self.size = math.log(min(max(self.axes[3].x[0, 0], heights.least), heights.most) / 100)
         self.hits += 1
         self.in_a_row = 0
 
@@ -104,30 +107,29 @@ class Oracle:
         return math.log(min(self.hits, MOST_HITS))
 
     def box_features(self) -> list[float]:
-        fit = min(self.fit, 4.0)
-        return [1.0, self.measurement, self.level("fast"), self.level("slow"), self.log_hits(), fit, 0.0]
+        fit, low, size = min(self.fit, 4.0), min(self.measurement, 1.0), self.size
+        large = min(max((1 + size) / 2, 0.0), 1.0)
+        small_slow, large_slow = (1 - large) * self.level("slow"), large * self.level("slow")
+        first = [1.0, low, self.level("fast"), small_slow, self.log_hits(), fit, 0.0]
+        return [*first, self.measurement - low, large_slow, 0.0, 0.0, size, size**2]
 
     def track_features(self) -> list[float]:
-        levels = [self.level("slow"), self.level("fast")]
-        return [1.0, *levels, self.slow_deviation(), self.log_hits(), math.log(1 + self.in_a_row)]
+        levels, size = [self.level("slow"), self.level("fast")], self.size
+        return [1.0, *levels, self.slow_deviation(), self.log_hits(), math.log(1 + self.in_a_row), size, size**2]
 
     def box_log_odds(self) -> float:
         weights = self.policy.defaults.box.weights
         order = [
-            weights.constant,
-            weights.score,
-            weights.fast,
-            weights.slow,
-            weights.hits,
-            weights.fit,
-            weights.overlap,
+            *(weights.constant, weights.score, weights.fast, weights.slow, weights.hits, weights.fit, weights.overlap),
+            weights.score_high or 0.0,
+            *(weights.slow_large or 0.0, weights.cover, weights.neighbours, weights.size, weights.size_squared),
         ]
         return float(np.dot(order, self.box_features()))
 
     def track_log_odds(self) -> float:
         weights = self.policy.defaults.track.weights
-        order = [weights.constant, weights.slow, weights.fast, weights.spread, weights.hits, weights.misses]
-        return float(np.dot(order, self.track_features()))
+        life = [weights.constant, weights.slow, weights.fast, weights.spread, weights.hits, weights.misses]
+        return float(np.dot([*life, weights.size, weights.size_squared], self.track_features()))
 
     def half_width(self) -> float:
         return 1.959963984540054 * self.policy.defaults.track.weights.slow * self.slow_deviation()
@@ -159,9 +161,12 @@ POLICY = policy_with(
         "defaults.scores": {"offset": -0.3, "gain": 1.2, "clip": 4.0},
         "defaults.box.weights": {
             "constant": 0.2, "score": 0.5, "fast": 0.3, "slow": 0.2, "hits": 0.1, "fit": -0.15, "overlap": -1.0,
+            "score_high": 0.6, "slow_large": 0.35, "cover": -0.2, "neighbours": -0.1, "size": 0.4, "size_squared": -0.3,
         },
+        "defaults.box.heights": {"least": 70.0, "most": 110.0},
         "defaults.track.weights": {
             "constant": -0.1, "slow": 0.7, "fast": 0.2, "spread": -0.3, "hits": 0.2, "misses": -0.2,
+            "size": 0.3, "size_squared": -0.2,
         },
     }
 )  # fmt: skip

@@ -23,16 +23,24 @@ JUDGE = [
     ("evidence.miss.noise", "miss_noise", None),
     *(
         (f"box.weights.{name}", "box_weights", place)
-        for place, name in enumerate(("constant", "score", "fast", "slow", "hits", "fit", "overlap"))
+        for place, name in enumerate(
+            (
+                *("constant", "score", "fast", "slow", "hits", "fit", "overlap"),
+                *("score_high", "slow_large", "cover", "neighbours", "size", "size_squared"),
+            )
+        )
     ),
     *(
         (f"track.weights.{name}", "track_weights", place)
-        for place, name in enumerate(("constant", "slow", "fast", "spread", "hits", "misses"))
+        for place, name in enumerate(("constant", "slow", "fast", "spread", "hits", "misses", "size", "size_squared"))
     ),
     *((f"box.thresholds.{name}", f"box_{name}", None) for name in ("yes", "no")),
     *((f"track.thresholds.{name}", f"track_{name}", None) for name in ("yes", "no")),
     *((f"track.thresholds.{name}", name, None) for name in ("margin", "hold")),
 ]
+
+# Heights in pixels, which kernels have as logarithms of hundreds of pixels.
+HEIGHTS = {"box.heights.least": "size_least", "box.heights.most": "size_most"}
 
 TRACKING = [
     *(
@@ -64,15 +72,25 @@ def marked(paths: list[str], root: str) -> tuple[Policy, dict[str, float]]:
 
 def test_every_value_of_a_class_lies_where_the_kernels_read_it() -> None:
     paths = sorted(leaves(plain_data()["defaults"]), key=lambda path: path.endswith("yes"))
-    assert sorted(paths) == sorted(path for path, *_ in JUDGE), "no value is left out"
+    assert sorted(paths) == sorted([*HEIGHTS, *(path for path, *_ in JUDGE)]), "no value is left out"
     policy, values = marked(paths, "defaults")
     [record] = compiled(policy).judges
     for path, name, place in JUDGE:
         assert (record[name] if place is None else record[name][place]) == values[path], path
+    for path, name in HEIGHTS.items():
+        assert record[name] == pytest.approx(math.log(values[path] / 100)), path
+
+
+def test_weights_that_are_left_out_are_those_of_the_whole() -> None:
+    policy = policy_with({"defaults.box.weights.score_high": None, "defaults.box.weights.slow_large": None})
+    given = policy.defaults.box.weights
+    weights = compiled(policy).judges[0]["box_weights"]
+    assert weights[7] == weights[1] == given.score
+    assert weights[8] == weights[3] == given.slow
 
 
 def test_every_field_of_the_kernels_record_of_a_class_comes_from_the_policy() -> None:
-    assert set(CLASS.names or ()) == {"id", "fingerprint", *(name for _, name, _ in JUDGE)}
+    assert set(CLASS.names or ()) == {"id", "fingerprint", *HEIGHTS.values(), *(name for _, name, _ in JUDGE)}
     assert {name: CLASS[name].shape for name in ("box_weights", "track_weights")} == {
         "box_weights": (BOX_FEATURES,),
         "track_weights": (TRACK_FEATURES,),
@@ -184,10 +202,9 @@ class TestClasses:
 class TestOverlaps:
     """Overlaps are computed only where somebody weighs them."""
 
-    without = policy_with({"defaults.box.weights.overlap": 0.0})
-    for_cars = policy_with(
-        {"defaults.box.weights.overlap": 0.0, "classes": {"car": {"box": {"weights": {"overlap": -0.5}}}}}
-    )
+    nothing = {f"defaults.box.weights.{name}": 0.0 for name in ("overlap", "cover", "neighbours")}  # noqa: RUF012 - read only
+    without = policy_with(nothing)
+    for_cars = policy_with({**nothing, "classes": {"car": {"box": {"weights": {"overlap": -0.5}}}}})
 
     def wanted(self, policy: Policy, **settings: Any) -> bool:
         return bool(compiled(policy, **settings).tracker["want_overlap"][0])
@@ -199,6 +216,10 @@ class TestOverlaps:
     def test_where_a_class_of_the_stream_does(self) -> None:
         assert self.wanted(self.for_cars, class_names={0: "person", 1: "car"})
         assert not self.wanted(self.for_cars, class_names={0: "person", 1: "bus"})
+
+    @pytest.mark.parametrize("name", ["overlap", "cover", "neighbours"])
+    def test_whichever_of_them_is_weighed(self, name: str) -> None:
+        assert self.wanted(policy_with({**self.nothing, f"defaults.box.weights.{name}": 0.1}))
 
     def test_where_someone_asks_for_what_is_weighed(self) -> None:
         assert self.wanted(self.without, include_features=True)

@@ -144,6 +144,11 @@ OPTIONAL = {
     ("known_classes",), ("groups",), ("streams",), ("zones",), ("profiles",),
     ("about",), ("about", "author"), ("about", "reason"), ("about", "created"),
     ("number",), ("provenance",), ("classes",), ("defaults", "evidence", "noise"), ("tracker", "association", "class_aware"),
+    *(("defaults", "box", "weights", name) for name in (
+        "score_high", "slow_large", "cover", "neighbours", "size", "size_squared",
+    )),
+    ("defaults", "box", "heights"), ("defaults", "box", "heights", "least"), ("defaults", "box", "heights", "most"),
+    *(("defaults", "track", "weights", name) for name in ("size", "size_squared")),
     ("defaults", "scores", "offset"), ("defaults", "scores", "gain"), ("defaults", "scores", "clip"),
 }  # fmt: skip
 

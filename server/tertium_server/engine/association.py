@@ -26,7 +26,11 @@ _COLUMN_LEFT, _COLUMN_TOP, _COLUMN_RIGHT, _COLUMN_BOTTOM, _COLUMN_AREA = (
     16,
 )  # the stage's tracks, side by side
 _SHARED, _ROW_PRICE, _COLUMN_PRICE, _DISTANCE = 17, 18, 19, 20
-FLOAT_ROWS = 21
+COVER, NEIGHBOURS = 21, 22  # of each detection
+FLOAT_ROWS = 23
+
+NEIGHBOUR_OVERLAP = 0.3
+"""Boxes of a class with an IoU over this are neighbours."""
 
 # Rows of the integer scratch.
 CLASS_ROW, MATCHED_TRACK, MATCHED_DETECTION = 0, 1, 2
@@ -74,15 +78,20 @@ def place_detections(boxes, first, count, buffer, floats):
 
 
 @kernel
-def better_overlaps(count, scores, first, floats, integers):
-    """Writes for each detection its largest IoU with a detection of its class that scores higher (or as high, and comes earlier)."""
+def look_around(count, scores, first, floats, integers):
+    """Writes what stands around each detection: others of its class in the frame.
+
+    A better one scores higher (or as high, and comes earlier). Written are the largest IoU with a better one, the largest share of the box that a
+    better one covers, and the number of neighbours, better or not.
+    """
     # Rows of the scratch are named before the loops: naming one counts a reference, which costs as much as a handful of overlaps.
     lefts, tops, rights, bottoms = floats[BOX_LEFT], floats[BOX_TOP], floats[BOX_RIGHT], floats[BOX_BOTTOM]
     areas, overlaps, shared, class_rows = floats[BOX_AREA], floats[OVERLAP], floats[_SHARED], integers[CLASS_ROW]
+    covers, neighbours = floats[COVER], floats[NEIGHBOURS]
     for row in range(count):
         left, top, right, bottom = lefts[row], tops[row], rights[row], bottoms[row]
         ours = scores[first + row]
-        overlaps[row] = 0.0
+        overlaps[row], covers[row], neighbours[row] = 0.0, 0.0, 0.0
         touching = 0
         for other in range(row):  # on its own and without branches: the compiler makes vector instructions of it
             width = min(right, rights[other]) - max(left, lefts[other])
@@ -97,6 +106,10 @@ def better_overlaps(count, scores, first, floats, integers):
                     worse = other if scores[first + other] < ours else row
                     overlap = shared[other] / (areas[row] + areas[other] - shared[other])
                     overlaps[worse] = max(overlaps[worse], overlap)
+                    covers[worse] = max(covers[worse], shared[other] / areas[worse])
+                    if overlap > NEIGHBOUR_OVERLAP:
+                        neighbours[row] += 1.0
+                        neighbours[other] += 1.0
             other += 1
 
 

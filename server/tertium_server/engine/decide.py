@@ -10,7 +10,8 @@ from tertium_server.engine.kernel import kernel
 @kernel
 def write_decisions(tracker, judges, tracks, count, index, counting, outputs, scratch, progress, tally):
     """Writes the decisions on the frame's detections, in the caller's order."""
-    overlaps = scratch.floats[association.OVERLAP]
+    overlaps, covers = scratch.floats[association.OVERLAP], scratch.floats[association.COVER]
+    neighbours = scratch.floats[association.NEIGHBOURS]
     slots, rows = scratch.integers[association.MATCHED_TRACK], scratch.integers[association.CLASS_ROW]
     track_ids, values, verdicts = outputs.track_ids, outputs.values, outputs.verdicts
     boxes, features = outputs.boxes, outputs.features
@@ -19,7 +20,8 @@ def write_decisions(tracker, judges, tracks, count, index, counting, outputs, sc
         track = tracks[slots[detection]]
         judge = judges[track.judge_row]
         out = base + detection
-        probability = np.float32(readout.sigmoid(readout.box_log_odds(track, judge, overlaps[detection])))
+        log_odds = readout.box_log_odds(track, judge, overlaps[detection], covers[detection], neighbours[detection])
+        probability = np.float32(readout.sigmoid(log_odds))
         box_verdict = verdict.judge_plainly(probability, judge.box_no, judge.box_yes)
         track_ids[out] = track.id
         values[0, out] = probability
@@ -36,7 +38,7 @@ def write_decisions(tracker, judges, tracks, count, index, counting, outputs, sc
         if tracker.want_boxes:
             _write_box(track, boxes, out)
         if tracker.want_features:
-            readout.write_features(track, overlaps[detection], features, out)
+            readout.write_features(track, overlaps[detection], covers[detection], neighbours[detection], features, out)
     outputs.frame_indices[progress[FRAMES_TAKEN]] = index
     outputs.counts[progress[FRAMES_TAKEN]] = count
     progress[DETECTIONS_OUT] = base + count

@@ -67,11 +67,12 @@ class EventReason(IntEnum):
 AXES = 4
 """Independent position-velocity pairs of the motion filter: centre x, centre y, width, height."""
 
-BOX_FEATURES = 7
-"""Length of the box read-out: constant, z, fast level, slow level, log hits, fit, overlap."""
+BOX_FEATURES = 13
+"""Length of the box read-out: constant, z up to its bend, fast level, slow level of small boxes, log hits, fit, overlap; z over its bend, slow level
+of large boxes, cover, neighbours, size, its square. See readout.py."""
 
-TRACK_FEATURES = 6
-"""Length of the track read-out: constant, slow level, fast level, its standard deviation, log hits, log misses in a row."""
+TRACK_FEATURES = 8
+"""Length of the track read-out: constant, slow level, fast level, the slow one's deviation, log hits, log misses in a row, size, its square."""
 
 DUPLICATE_MEMORY = 63
 """How far back (in frame indices) a repeated frame is told from a late one."""
@@ -97,6 +98,7 @@ TRACK = np.dtype(
         ("slow_variance", np.float64),
         ("measurement", np.float64),  # z of the last detection
         ("log_hits", np.float64),  # natural logarithm of hits, as far as they count
+        ("size", np.float64),  # logarithm of its box's height in hundreds of pixels when last seen, as far as it counts
         ("score", np.float32),  # of the last detection, on the caller's scale
         ("fit", np.float32),  # normalized innovation squared of the last detection, by degree of freedom
         ("probability", np.float32),
@@ -145,6 +147,8 @@ CLASS = np.dtype(
         ("miss", np.float64),
         ("miss_noise", np.float64),
         ("box_weights", np.float64, (BOX_FEATURES,)),
+        ("size_least", np.float64),  # sizes are log(height / 100 pixels); those beyond are taken for these
+        ("size_most", np.float64),
         ("track_weights", np.float64, (TRACK_FEATURES,)),
         ("box_yes", np.float64),
         ("box_no", np.float64),

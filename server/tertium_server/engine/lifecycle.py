@@ -42,6 +42,7 @@ def give_birth(track, track_id, class_row, index, time, boxes, detection, tracke
     evidence.begin(track, judge)
     track.measurement = 0.0
     track.log_hits = 0.0
+    track.size = 0.0
     track.score = 0.0
     track.fit = _NEUTRAL_FIT
     track.probability = 0.0

@@ -14,6 +14,15 @@ from tertium_server.engine.layout import BOX_FEATURES
 FIT_CLIP = 4.0
 """A box that fits the motion filter worse than this (normalized innovation squared by degree of freedom) is no worse still."""
 
+BEND = 1.0
+"""Log-odds from which a measurement is weighed apart: among good scores, a little more says more, or less, than among poor ones."""
+
+SIZE_UNIT = 0.01
+"""Sizes are logarithms of heights in hundreds of pixels."""
+
+MOST_NEIGHBOURS = 5.0
+"""More neighbours than this say no more."""
+
 MOST_HITS = 50
 """A track is no more real for its thousandth detection: what has stood in the picture long may well be a traffic cone."""
 
@@ -46,17 +55,36 @@ def sigmoid(log_odds):
 
 
 @kernel
-def box_log_odds(track, judge, overlap):
-    """Log-odds that the track's current box is right. ``overlap``: its IoU with the best better box of its class."""
+def box_size(height, judge):
+    """The size of a box ``height`` pixels high: the logarithm of hundreds of pixels, within what the weights were fitted on."""
+    return min(max(math.log(max(height, 1.0) * SIZE_UNIT), judge.size_least), judge.size_most)
+
+
+@kernel
+def largeness(size):
+    """From 0 (37 pixels high or less) to 1 (272 or more): how far a box is judged by the weights of large ones."""
+    return min(max(0.5 + 0.5 * size, 0.0), 1.0)
+
+
+@kernel
+def box_log_odds(track, judge, overlap, cover, neighbours):
+    """Log-odds that the track's current box is right; the last three are what stands around it (association.look_around)."""
     weights = judge.box_weights
+    large_slow = largeness(track.size) * track.slow
+    above = max(track.measurement - BEND, 0.0)
     return (
         weights[0]
-        + weights[1] * track.measurement
+        + weights[1] * (track.measurement - above)
         + weights[2] * track.fast
-        + weights[3] * track.slow
+        + weights[3] * (track.slow - large_slow)
         + weights[4] * track.log_hits
         + weights[5] * min(track.fit, FIT_CLIP)
         + weights[6] * overlap
+        + weights[7] * above
+        + weights[8] * large_slow
+        + weights[9] * cover
+        + weights[10] * min(neighbours, MOST_NEIGHBOURS)
+        + (weights[11] + weights[12] * track.size) * track.size
     )
 
 
@@ -71,6 +99,7 @@ def track_log_odds(track, judge):
         + weights[3] * math.sqrt(track.slow_variance)
         + weights[4] * track.log_hits
         + weights[5] * log_misses(track.misses_in_a_row)
+        + (weights[6] + weights[7] * track.size) * track.size
     )
 
 
@@ -81,19 +110,29 @@ def interval_half_width(track, judge):
 
 
 @kernel
-def write_features(track, overlap, features, out):
+def write_features(track, overlap, cover, neighbours, features, out):
     """Writes what the two read-outs weigh, in the order of their weights, into row ``out``."""
     row = features[out]
+    large_slow = largeness(track.size) * track.slow
+    above = max(track.measurement - BEND, 0.0)
     row[0] = 1.0
-    row[1] = track.measurement
+    row[1] = track.measurement - above
     row[2] = track.fast
-    row[3] = track.slow
+    row[3] = track.slow - large_slow
     row[4] = track.log_hits
     row[5] = min(track.fit, FIT_CLIP)
     row[6] = overlap
+    row[7] = above
+    row[8] = large_slow
+    row[9] = cover
+    row[10] = min(neighbours, MOST_NEIGHBOURS)
+    row[11] = track.size
+    row[12] = track.size * track.size
     row[BOX_FEATURES] = 1.0
     row[BOX_FEATURES + 1] = track.slow
     row[BOX_FEATURES + 2] = track.fast
     row[BOX_FEATURES + 3] = math.sqrt(track.slow_variance)
     row[BOX_FEATURES + 4] = track.log_hits
     row[BOX_FEATURES + 5] = log_misses(track.misses_in_a_row)
+    row[BOX_FEATURES + 6] = track.size
+    row[BOX_FEATURES + 7] = track.size * track.size

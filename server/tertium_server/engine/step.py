@@ -18,6 +18,7 @@ _GAP = int(Reset.GAP)
 _DEFAULT_INTERVAL = 1.0 / 30.0  # seconds between frames, where nothing is known yet
 _NANOSECONDS = 1e-9
 _MEASUREMENT, _OVERLAP = association.MEASUREMENT, association.OVERLAP
+_COVER, _NEIGHBOURS = association.COVER, association.NEIGHBOURS
 _CLASS_ROW, _MATCHED_TRACK, _MATCHED_DETECTION = (
     association.CLASS_ROW,
     association.MATCHED_TRACK,
@@ -117,7 +118,7 @@ def _tick(stream, tracker, index, time, reset):
 
 @kernel
 def _measure(frames, first, count, tracker, judges, class_lookup, scratch):
-    """Puts the frame's detections into the scratch: corners, class, calibrated measurement, overlap with better ones."""
+    """Puts the frame's detections into the scratch: corners, class, calibrated measurement, what stands around them."""
     floats, integers = scratch.floats, scratch.integers
     association.place_detections(frames.boxes, first, count, tracker.buffer, floats)
     for detection in range(count):
@@ -126,8 +127,10 @@ def _measure(frames, first, count, tracker, judges, class_lookup, scratch):
         score = np.float64(frames.scores[first + detection]) if frames.scores.shape[0] > 0 else 1.0
         floats[_MEASUREMENT, detection] = evidence.measurement(judges[row], score, tracker.logits != 0)
         floats[_OVERLAP, detection] = 0.0
+        floats[_COVER, detection] = 0.0
+        floats[_NEIGHBOURS, detection] = 0.0
     if tracker.want_overlap and frames.scores.shape[0] > 0:
-        association.better_overlaps(count, frames.scores, first, floats, integers)
+        association.look_around(count, frames.scores, first, floats, integers)
 
 
 @kernel
@@ -177,6 +180,7 @@ def _see(track, judge, measurement, score, time, seconds):
     track.last_seen = time
     track.hits += 1
     track.log_hits = readout.log_hits(track.hits)
+    track.size = readout.box_size(track.position[3], judge)
     track.misses_in_a_row = 0
     track.unseen_in_a_row = 0
 

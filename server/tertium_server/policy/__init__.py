@@ -1,6 +1,6 @@
 """Policies: everything that turns detections into verdicts, as a value, as a file, and as the engine's parameters."""
 
-from tertium_server.policy.compilation import compile_parameters
+from tertium_server.policy.compilation import box_weights, compile_parameters, track_weights
 from tertium_server.policy.errors import PolicyError, PolicyStoreError, Problem, UnknownVersionError
 from tertium_server.policy.file import default_policy, differing, dump_policy, load_policy, parse_policy
 from tertium_server.policy.model import Policy
@@ -13,6 +13,7 @@ __all__ = [
     "Problem",
     "Situation",
     "UnknownVersionError",
+    "box_weights",
     "compile_parameters",
     "default_policy",
     "differing",
@@ -21,4 +22,5 @@ __all__ = [
     "effective_tracker",
     "load_policy",
     "parse_policy",
+    "track_weights",
 ]

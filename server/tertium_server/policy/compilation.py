@@ -11,6 +11,7 @@ from tertium_server.engine import EngineParameters, StreamSettings
 from tertium_server.engine.columns import Records
 from tertium_server.engine.layout import CLASS, TRACKER
 from tertium_server.engine.motion import unit_process_noise
+from tertium_server.engine.readout import SIZE_UNIT
 from tertium_server.policy.model import Policy
 from tertium_server.policy.overrides import Zone
 from tertium_server.policy.resolution import (
@@ -35,12 +36,26 @@ def _log_odds(probability: float) -> float:
     return math.log(bounded / (1.0 - bounded))
 
 
-def _box_weights(weights: BoxWeights) -> list[float]:
-    return [weights.constant, weights.score, weights.fast, weights.slow, weights.hits, weights.fit, weights.overlap]
+def box_weights(weights: BoxWeights) -> list[float]:
+    """A box read-out's weights in the order of its features."""
+    return [
+        weights.constant, weights.score, weights.fast, weights.slow, weights.hits, weights.fit, weights.overlap,
+        weights.score if weights.score_high is None else weights.score_high,
+        weights.slow if weights.slow_large is None else weights.slow_large,
+        weights.cover, weights.neighbours, weights.size, weights.size_squared,
+    ]  # fmt: skip
 
 
-def _track_weights(weights: TrackWeights) -> list[float]:
-    return [weights.constant, weights.slow, weights.fast, weights.spread, weights.hits, weights.misses]
+def _looks_around(weights: BoxWeights) -> bool:
+    return weights.overlap != 0.0 or weights.cover != 0.0 or weights.neighbours != 0.0
+
+
+def track_weights(weights: TrackWeights) -> list[float]:
+    """A track read-out's weights in the order of its features."""
+    return [
+        weights.constant, weights.slow, weights.fast, weights.spread, weights.hits, weights.misses,
+        weights.size, weights.size_squared,
+    ]  # fmt: skip
 
 
 def _fill_class(record: np.void, class_id: int, judgement: Judgement) -> None:
@@ -58,8 +73,10 @@ def _fill_class(record: np.void, class_id: int, judgement: Judgement) -> None:
         "correlation_time": evidence.correlation_time,
         "miss": evidence.miss.value,
         "miss_noise": evidence.miss.noise,
-        "box_weights": _box_weights(box.weights),
-        "track_weights": _track_weights(track.weights),
+        "box_weights": box_weights(box.weights),
+        "size_least": math.log(box.heights.least * SIZE_UNIT),
+        "size_most": math.log(box.heights.most * SIZE_UNIT),
+        "track_weights": track_weights(track.weights),
         "box_yes": box.thresholds.yes,
         "box_no": box.thresholds.no,
         "track_yes": track.thresholds.yes,
@@ -109,7 +126,7 @@ def _fill_tracker(record: np.void, tracker: Tracker, judgements: Iterable[Judgem
         "want_features": settings.include_features,
         # Overlaps cost time that grows with the square of the detections: only where somebody weighs them.
         "want_overlap": settings.include_features
-        or any(judgement.box.weights.overlap != 0.0 for judgement in judgements),
+        or any(_looks_around(judgement.box.weights) for judgement in judgements),
     }
     for name, value in values.items():
         record[name] = value

@@ -74,6 +74,31 @@ class BoxWeights(Value):
     """Of the normalized innovation squared by degree of freedom, at most 4."""
     overlap: Weight
     """Of the IoU with the best better box of the class."""
+    score_high: RisingWeight | None = None
+    """Of what a measurement has over 1; None: as `score`, which then weighs all of it."""
+    slow_large: RisingWeight | None = None
+    """Of the slow level of boxes 272 pixels high or more; those of 37 or less have `slow`, others a mixture. None: as `slow`."""
+    cover: Weight = 0.0
+    """Of the share of the box that is covered by a better box of the class."""
+    neighbours: Weight = 0.0
+    """Of the number of boxes of the class, at most 5, with an IoU over 0.3."""
+    size: Weight = 0.0
+    """Of the logarithm of the height in hundreds of pixels."""
+    size_squared: Weight = 0.0
+    """Of its square."""
+
+
+class Heights(Value):
+    """Heights of boxes (pixels) that the weights were fitted on. Those beyond are weighed as if they were the nearest of these."""
+
+    least: Positive = 10.0
+    most: Positive = 1000.0
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.least > self.most:
+            raise ValueError(f"least ({self.least:g}) lies over most ({self.most:g}): lower least or raise most")
+        return self
 
 
 class TrackWeights(Value):
@@ -88,6 +113,10 @@ class TrackWeights(Value):
     """Of the logarithm of the number of detections."""
     misses: Weight
     """Of log(1 + misses in a row)."""
+    size: Weight = 0.0
+    """Of the logarithm of the height in hundreds of pixels, within the heights of the box's weights."""
+    size_squared: Weight = 0.0
+    """Of its square."""
 
 
 class Thresholds(Value):
@@ -114,6 +143,7 @@ class BoxJudgement(Value):
     """How boxes are judged."""
 
     weights: BoxWeights
+    heights: Heights = Heights()
     thresholds: Thresholds
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tertium_server.engine import Workspace
-from tertium_server.policy import Policy
+from tertium_server.policy import Policy, box_weights
 from tertium_server.tuning.cache import ReplayCache, key_of
 from tertium_server.tuning.matching import Matches
 from tertium_server.tuning.readers import Labelled
@@ -21,7 +21,6 @@ from .folds import Folds
 from .logistic import Floats, log_odds, log_odds_of, sigmoid
 from .model import Effort, Material, fit_policy
 from .observation import Observation, observe
-from .readouts import BOX_NAMES
 from .rungs import Rung
 
 _ASKED = (Rung.FITTED, Rung.START)
@@ -225,7 +224,7 @@ def _one_fold(course: _Course, fold: int) -> _Answers:
             track_ids = seen.track_ids[chosen] + (fold << 40 if folds.unit == "block" else 0)
             answers[rung, index] = (chosen, HeldOut(
                 seen.probabilities[chosen],
-                sigmoid(seen.box_features[chosen, 1]),
+                sigmoid(seen.measurements()[chosen]),
                 _box_log_odds(seen, policy)[chosen],
                 seen.track_probabilities[chosen],
                 track_ids,
@@ -239,6 +238,6 @@ def _box_log_odds(seen: Observation, policy: Policy) -> Floats:
     values = np.zeros(len(sequence))
     for class_id, name in sequence.class_names.items():
         chosen = sequence.class_ids == class_id
-        weights = policy.judgement(name).box.weights
-        values[chosen] = log_odds_of(seen.box_features[chosen], np.array([getattr(weights, key) for key in BOX_NAMES]))
+        weights = np.array(box_weights(policy.judgement(name).box.weights))
+        values[chosen] = log_odds_of(seen.box_features[chosen], weights)
     return values

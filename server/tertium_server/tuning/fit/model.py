@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from tertium_server.engine import Workspace
 from tertium_server.engine.evidence import SCORE_MARGIN
-from tertium_server.policy import Policy
+from tertium_server.policy import Policy, box_weights, track_weights
+from tertium_server.policy.values import BoxWeights, TrackWeights
 from tertium_server.tuning.matching import Matches
 from tertium_server.tuning.readers import Labelled
 
@@ -20,9 +21,11 @@ from .logistic import Floats, Ridge, fit_logistic, log_loss, predict
 from .observation import Observation, observe
 from .readouts import (
     BOX_NAMES,
+    BOX_PRIOR,
     BOX_RISING,
     SCORE_ALONE,
     TRACK_NAMES,
+    TRACKS_OF_PRIOR,
     Examples,
     Readout,
     fit_box,
@@ -38,7 +41,8 @@ Tree = dict[str, Any]
 _CALIBRATION_STRENGTH = 10.0
 _LEAST_GAIN = 0.05
 _SEARCH_ROWS = 20_000
-_SEARCH_STRENGTH = 30.0
+_HEIGHTS = (0.005, 0.995)
+_LEAST_HEIGHTS = 20
 _LEAST_TRUE = 5
 """A class with fewer true detections than this keeps the read-outs of all classes together."""
 
@@ -98,7 +102,10 @@ def fit_policy(
     fit = _Fit.of(materials, start)
     searched = fit.search(effort, told)
     on = {class_id: rungs.get(name, Rung.FITTED) for class_id, name in fit.names.items()}
-    judgements = {class_id: fit.base if rung.is_start else searched for class_id, rung in on.items()}
+    searched = fit.with_heights(searched, list(fit.names))
+    judgements = {
+        class_id: fit.base if rung.is_start else fit.with_heights(searched, [class_id]) for class_id, rung in on.items()
+    }
     readouts: dict[int, tuple[Readout, Readout]] = {}
     common: tuple[Readout, Readout] | None = None
     # Read-outs say which tracks are established, and those are matched first: fitted twice, on what the first fit tracks.
@@ -147,12 +154,25 @@ class _Fit:
 
         def loss(judgement: Tree) -> float:
             observations = self.observe(self.assemble(judgement, {}, {}, None))
-            return _search_loss(observations, self.materials, list(self.names), _box_centre(judgement))
+            return _search_loss(observations, self.materials, list(self.names))
 
         return search(self.base, loss, sweeps=effort.sweeps, told=lambda: told("evidence"))[0]
 
     def observe(self, policy: Policy) -> list[Observation]:
         return [observe(one.labelled, one.matches, policy, self.workspace) for one in self.materials]
+
+    def with_heights(self, judgement: Tree, class_ids: list[int]) -> Tree:
+        """The judgement with the heights of boxes that these classes show: all but the outermost, which are too few to learn from."""
+        found = []
+        for one in self.materials:
+            boxes = one.labelled.sequence.boxes[_judged(one, class_ids)]
+            found.append(boxes[:, 3] - boxes[:, 1])
+        heights = np.concatenate(found).astype(np.float64)
+        if len(heights) < _LEAST_HEIGHTS:
+            return judgement
+        least, most = np.quantile(np.maximum(heights, 1.0), _HEIGHTS)
+        bounds = {"least": float(f"{least:.4g}"), "most": float(f"{most:.4g}")}
+        return {**judgement, "box": {**judgement["box"], "heights": bounds}}
 
     def true_count(self, class_id: int) -> int:
         return sum(int((one.matches.labels[_judged(one, [class_id])] == 1).sum()) for one in self.materials)
@@ -166,7 +186,7 @@ class _Fit:
         if rung.is_start:
             box, track = rescale(boxes, _box_centre(judgement)), rescale(tracks, _track_centre(judgement))
         else:
-            box = SCORE_ALONE if rung is Rung.SCORE else fit_box(boxes, _box_centre(judgement))
+            box = SCORE_ALONE if rung is Rung.SCORE else fit_box(boxes)
             track = fit_track(tracks, _track_centre(judgement))
         return (halved(box) if rung.is_half else box), track
 
@@ -208,30 +228,32 @@ def _judged(one: Material, class_ids: list[int]) -> NDArray[np.bool_]:
 def _examples(
     observations: Sequence[Observation], materials: Sequence[Material], class_ids: list[int], *, tracks: bool
 ) -> Examples:
-    features, labels, groups = [], [], []
+    features, labels, groups, lengths = [], [], [], []
     for seen, one in zip(observations, materials, strict=True):
         chosen = _judged(one, class_ids)
+        lengths.append(np.unique(seen.track_ids[chosen], return_counts=True)[1])
         features.append((seen.track_features if tracks else seen.box_features)[chosen])
         labels.append((seen.real if tracks else seen.matches.labels == 1)[chosen].astype(np.float64))
         groups.append(one.groups[chosen])
-    return Examples(np.concatenate(features), np.concatenate(labels), np.concatenate(groups))
+    of_track = np.concatenate(lengths).astype(np.float64)
+    repeats = float((of_track**2).sum() / max(of_track.sum(), 1.0))
+    return Examples(np.concatenate(features), np.concatenate(labels), np.concatenate(groups), max(repeats, 1.0))
 
 
-def _search_loss(
-    observations: Sequence[Observation], materials: Sequence[Material], class_ids: list[int], centre: Floats
-) -> float:
+def _search_loss(observations: Sequence[Observation], materials: Sequence[Material], class_ids: list[int]) -> float:
     """Held-out log loss of full box read-outs, each class for itself, over all detections."""
     total, count = 0.0, 0
     for class_id in class_ids:
         examples = _examples(observations, materials, [class_id], tracks=False)
         stride = max(1, -(-len(examples.labels) // _SEARCH_ROWS))
-        examples = Examples(examples.features[::stride], examples.labels[::stride], examples.groups[::stride])
+        examples = Examples(
+            examples.features[::stride], examples.labels[::stride], examples.groups[::stride], examples.repeats
+        )
+        ridge = Ridge(BOX_PRIOR, TRACKS_OF_PRIOR * examples.repeats / stride)
         probabilities = np.empty(len(examples.labels))
         for group in np.unique(examples.groups):
             out = examples.groups == group
-            fitted = fit_logistic(
-                examples.features[~out], examples.labels[~out], BOX_RISING, Ridge(centre, _SEARCH_STRENGTH)
-            )
+            fitted = fit_logistic(examples.features[~out], examples.labels[~out], BOX_RISING, ridge)
             probabilities[out] = predict(examples.features[out], fitted)
         total += stride * len(examples.labels) * log_loss(probabilities, examples.labels)
         count += stride * len(examples.labels)
@@ -239,11 +261,11 @@ def _search_loss(
 
 
 def _box_centre(judgement: Tree) -> Floats:
-    return np.array([judgement["box"]["weights"][name] for name in BOX_NAMES])
+    return np.array(box_weights(BoxWeights.model_validate(judgement["box"]["weights"])))
 
 
 def _track_centre(judgement: Tree) -> Floats:
-    return np.array([judgement["track"]["weights"][name] for name in TRACK_NAMES])
+    return np.array(track_weights(TrackWeights.model_validate(judgement["track"]["weights"])))
 
 
 def _with_readouts(judgement: Tree, readouts: tuple[Readout, Readout] | None) -> Tree:

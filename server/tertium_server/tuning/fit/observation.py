@@ -16,6 +16,7 @@ from tertium_server.tuning.readers import Labelled
 from tertium_server.tuning.replay import stream_settings
 
 from .logistic import Floats
+from .readouts import BOX_NAMES
 
 _REAL_SHARE = 0.5
 """A track is of a real object where this share of its judged boxes, or more, is right."""
@@ -30,10 +31,10 @@ class Observation:
     """Detections against truth, by falling score of the detector."""
 
     box_features: Floats
-    """(N, 7) what the box read-out weighs."""
+    """(N, 13) what the box read-out weighs."""
 
     track_features: Floats
-    """(N, 6) what the track read-out weighs."""
+    """(N, 8) what the track read-out weighs."""
 
     probabilities: NDArray[np.float32]
     """(N,) of the boxes, as the engine gave them."""
@@ -46,6 +47,12 @@ class Observation:
 
     real: Floats
     """(N,) 1 where the detection's track is of a real object, 0 where it is clutter."""
+
+    def measurements(self) -> Floats:
+        """(N,) the scores on the calibrated log-odds scale."""
+        return np.asarray(
+            self.box_features[:, BOX_NAMES.index("score")] + self.box_features[:, BOX_NAMES.index("score_high")]
+        )
 
     def of_class(self, class_id: int) -> NDArray[np.bool_]:
         """(N,) the detections of a class that are judged: neither dropped nor of another class."""
