@@ -230,7 +230,7 @@ def _show(tuned: Tuning) -> None:
         f"IoU {summary['matching']['iou']:g}; thresholds for {summary['objective']}.",
         soft_wrap=True,
     )
-    _show_gain(held["gain"]["overall"])
+    _show_gain(held["gain"]["overall"], held["gain_over_calibrated"]["overall"])
     for name, one in summary["guard"].items():
         if one["rung"] in _RUNGS:
             console.print(f"[yellow]{name}[/yellow]: {_RUNGS[one['rung']]}", soft_wrap=True)
@@ -238,16 +238,13 @@ def _show(tuned: Tuning) -> None:
         console.print(f"[yellow]warning[/yellow] {warning}", soft_wrap=True)
 
 
-def _show_gain(gain: dict[str, Any]) -> None:
-    """What fusion adds over all classes. Pooled folds are told apart: where their calibration differs they hide gains and losses alike."""
-    if gain["best_f1"] is None or gain["best_f1_interval"] is None:
-        return
-    low, high = gain["best_f1_interval"]
-    messages().print(
-        f"Fusion gains {gain['best_f1_by_fold']:+.4f} F1 held out, mean over folds, all classes; {gain['best_f1']:+.4f} with folds pooled "
-        f"(95 % interval {low:+.4f} to {high:+.4f}).",
-        soft_wrap=True,
-    )
+def _show_gain(gain: dict[str, Any], pooled: dict[str, Any]) -> None:
+    """What fusion adds over all classes: by fold over the raw score; and with an interval over the calibrated score, which is pooled alike."""
+    told = f"Fusion gains {gain['best_f1_by_fold']:+.4f} F1 held out, mean over folds, all classes"
+    if pooled["best_f1"] is not None and pooled["best_f1_interval"] is not None:
+        low, high = pooled["best_f1_interval"]
+        told += f"; with folds pooled {pooled['best_f1']:+.4f} over the calibrated score (95 % interval {low:+.4f} to {high:+.4f})"
+    messages().print(f"{told}.", soft_wrap=True)
 
 
 def _pair(chosen: dict[str, Any] | None) -> str:

@@ -61,22 +61,29 @@ class Sides:
 
 
 def compare_sides(sides: Sides, folds: Folds, places: Sequence[Place], seed: int) -> Json:
-    """``{"all_data": {"raw", "fused"}, "held_out": {"raw", "calibrated", "fused", "gain"}}``, with intervals."""
+    """``{"all_data": {"raw", "fused"}, "held_out": {"raw", "calibrated", "fused", "gain", …}}``, with intervals."""
     raw, raw_draws = _with_intervals(sides.raw, folds, places, seed, probabilities=False)
     held, held_draws = _with_intervals(sides.held_out, folds, places, seed, probabilities=True)
+    calibrated, calibrated_draws = _with_intervals(sides.calibrated, folds, places, seed, probabilities=True)
     fused, _ = _with_intervals(sides.fused, None, places, seed, probabilities=True)
-    gain = {
-        name: _gain(ours, theirs, held_draws[name], raw_draws[name], places[0].count)
-        for name, ours, theirs in ((name, _part(held, name), _part(raw, name)) for name in held_draws)
+    blocks = places[0].count
+    gains = {
+        which: {
+            name: _gain(_part(held, name), _part(theirs, name), held_draws[name], draws[name], blocks)
+            for name in held_draws
+        }
+        for which, theirs, draws in (("gain", raw, raw_draws), ("gain_over_calibrated", calibrated, calibrated_draws))
     }
     return {
         "all_data": {"raw": raw, "fused": fused},
         "held_out": {
             "raw": raw,
-            "calibrated": describe(sides.calibrated, probabilities=True),
+            "calibrated": calibrated,
             "fused": held,
-            "gain": {"overall": gain.pop(""), "classes": gain},
-            "pooled": "the probabilities that each fold's own policy gives, without any adjustment between folds",
+            **{which: {"overall": gain.pop(""), "classes": gain} for which, gain in gains.items()},
+            "pooled": "best_f1, threshold and average_precision are of all folds' probabilities together, each by its own fold's policy, without "
+            "any adjustment between folds: to be compared with calibrated, which is pooled alike; best_f1_by_fold is the mean of each "
+            "fold's own best, to be compared with raw",
         },
     }
 

@@ -10,7 +10,7 @@ from typing import Any
 from .cache import content_of
 from .readers import Labelled
 
-_FIGURES = ("best_f1", "average_precision", "log_loss", "intervals")
+_FIGURES = ("best_f1", "best_f1_by_fold", "average_precision", "log_loss", "intervals")
 
 
 def provenance(labelled: Sequence[Labelled], summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -35,7 +35,8 @@ def provenance(labelled: Sequence[Labelled], summary: Mapping[str, Any]) -> dict
             "folds": summary["folds"]["count"],
             "by": summary["folds"]["unit"],
             **{which: {key: figures.get(key) for key in _FIGURES} for which, figures in held.items()},
-            "gain_in_f1": summary["held_out"]["gain"]["overall"],
+            "gain": summary["held_out"]["gain"]["overall"],
+            "gain_over_calibrated": summary["held_out"]["gain_over_calibrated"]["overall"],
         },
         "rungs": {name: one["rung"] for name, one in summary["guard"].items()},
         "fusion_does_not_help": list(summary["fusion_does_not_help"]),
