@@ -16,7 +16,7 @@ from tertium_server.logs import Throttle, get_logger
 from tertium_server.review.booking import id_of
 from tertium_server.review.office import ReviewOffice
 from tertium_server.review.spool import Spool
-from tertium_server.review.values import Booking
+from tertium_server.review.values import Booking, ClerkState
 from tertium_server.storage import StoreUnavailableError
 
 _BATCH = 500
@@ -29,20 +29,6 @@ _MOST_ERRANDS = 10_000
 Errand = Callable[[], object]
 Opened = Callable[[str], None]
 """Told the id of a case that is in the store now."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClerkState:
-    """How far behind the clerk is."""
-
-    waiting: int
-    """Bookings in memory."""
-    spooled: int
-    """Bookings on the disk."""
-    lost: int
-    """Bookings that found no room in either."""
-    away: bool
-    """The store could not be used the last time."""
 
 
 @dataclass(slots=True)

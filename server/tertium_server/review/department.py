@@ -10,13 +10,17 @@ from tertium_server.logs import get_logger
 from tertium_server.review.blobs import Blobs
 from tertium_server.review.clerk import Clerk
 from tertium_server.review.gallery import Gallery
+from tertium_server.review.instruments import ReviewMetrics
 from tertium_server.review.office import ReviewOffice
 from tertium_server.review.queue import QueueRules
+from tertium_server.review.reading import cases_by_state, oldest_by_source
 from tertium_server.review.spool import Spool
+from tertium_server.review.values import now_micros
 from tertium_server.storage import Database, StoreError, StoreUnavailableError, upgrade
 
 _RETENTION_SECONDS = 600.0
 _DAY = 86_400.0
+_COUNT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +35,8 @@ class ReviewSettings:
     """Days after a case was closed for which its pictures are kept."""
     spool_bytes: int = 256 << 20
     queue: QueueRules = field(default_factory=QueueRules)
+    classes: tuple[str, ...] = ()
+    """Classes that metrics tell apart."""
     targets: tuple[str, ...] = ()
     """Who is told of every case: webhook, bridges."""
 
@@ -53,7 +59,11 @@ class ReviewDepartment:
         self.clerk.add_preparation(self._prepare)
         self.clerk.add_chore(self.office.expire)
         self.clerk.add_chore(self._retain, every=_RETENTION_SECONDS)
+        self.clerk.add_chore(self._count, every=_COUNT_SECONDS)
         self.office.on_answers = self.clerk.nudge
+        self.metrics = ReviewMetrics(settings.classes)
+        self.metrics.snapshot.clerk = lambda: self.clerk.state
+        self.office.metrics = self.metrics
         self._log = get_logger("review")
 
     def start(self) -> None:
@@ -78,6 +88,12 @@ class ReviewDepartment:
 
     def _prepare(self) -> None:
         upgrade(self.store)
+
+    def _count(self) -> None:
+        with self.store.read() as connection:
+            cases = cases_by_state(connection, now_micros())
+            oldest = oldest_by_source(connection)
+        self.metrics.snapshot.cases, self.metrics.snapshot.oldest = cases, oldest
 
     def _retain(self) -> None:
         self.gallery.retain(self._settings.evidence_days * _DAY)

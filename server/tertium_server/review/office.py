@@ -6,10 +6,11 @@ import random
 from collections.abc import Callable, Collection, Sequence
 
 from tertium_server.review import answers, queue, voting
-from tertium_server.review.booking import book
+from tertium_server.review.booking import book, id_of
+from tertium_server.review.instruments import ReviewMetrics
 from tertium_server.review.queue import QueueRules
 from tertium_server.review.rows import find_case
-from tertium_server.review.values import Answer, Booking, Case, Lease, Outcome, StreamAnswer, now_micros
+from tertium_server.review.values import Answer, Booking, Case, DecidedBy, Lease, Outcome, StreamAnswer, now_micros
 from tertium_server.storage import Database
 
 Listener = Callable[[], None]
@@ -38,13 +39,20 @@ class ReviewOffice:
         self.targets = tuple(targets)
         self.clock = clock
         self._draw = draw
+        self.metrics: ReviewMetrics | None = None
+        """Told of what happens, where somebody counts."""
         self.on_answers: Listener = _nobody
         """Called after streams got answers, from whichever thread."""
 
     def book(self, bookings: Sequence[Booking]) -> list[str]:
         """Books decisions, and opens the cases that their coins choose; the ids of these. A repeat changes nothing."""
         with self.store.write() as connection:
-            return book(connection, bookings, self.clock(), self.targets)
+            opened = book(connection, bookings, self.clock(), self.targets)
+        if self.metrics is not None and opened:
+            decisions = {id_of(booking.decision): booking.decision for booking in bookings}
+            for case in opened:
+                self.metrics.opened(decisions[case])
+        return opened
 
     def lease(self, reviewer: str, count: int = 1) -> list[Lease]:
         """Up to ``count`` cases for a reviewer, none that somebody else has or the reviewer has voted on."""
@@ -55,17 +63,25 @@ class ReviewOffice:
             if lease is None:
                 break
             leases.append(lease)
+        if self.metrics is not None:
+            self.metrics.leased("granted", len(leases))
         return leases
 
     def renew(self, case: str, reviewer: str, token: str) -> int | None:
         """Keeps a lease for longer; until when, or None: it no longer holds."""
         with self.store.write() as connection:
-            return queue.renew(connection, case, reviewer, token, self.rules, self.clock())
+            expires = queue.renew(connection, case, reviewer, token, self.rules, self.clock())
+        if self.metrics is not None:
+            self.metrics.leased("expired" if expires is None else "renewed")
+        return expires
 
     def release(self, case: str, reviewer: str, token: str) -> bool:
         """Gives a case back; False: the lease no longer held."""
         with self.store.write() as connection:
-            return queue.release(connection, case, reviewer, token)
+            released = queue.release(connection, case, reviewer, token)
+        if self.metrics is not None and released:
+            self.metrics.leased("released")
+        return released
 
     def vote(self, case: str, reviewer: str, token: str, answer: Answer, *, origin: str = "api") -> Outcome:
         """Takes a vote.
@@ -75,9 +91,13 @@ class ReviewOffice:
             VotedAlreadyError: The reviewer's vote stands, with another answer.
         """
         with self.store.write() as connection:
-            outcome = voting.vote(
-                connection, case, reviewer, token, answer, self.clock(), origin=origin, targets=self.targets
-            )
+            now = self.clock()
+            before = find_case(connection, case, lock=True)
+            outcome = voting.vote(connection, case, reviewer, token, answer, now, origin=origin, targets=self.targets)
+        if self.metrics is not None and not outcome.repeated:
+            self.metrics.voted(before, outcome.case, answer, now)
+            if before.decided_by is not DecidedBy.MACHINE and outcome.case.verdict is not before.verdict:
+                self.metrics.revised(before.class_name)
         self.on_answers()
         return outcome
 
@@ -109,6 +129,8 @@ class ReviewOffice:
         with self.store.write() as connection:
             expired = voting.expire(connection, self.clock(), targets=self.targets)
         if expired:
+            if self.metrics is not None:
+                self.metrics.expired(expired)
             self.on_answers()
         return expired
 

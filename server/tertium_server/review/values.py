@@ -227,3 +227,26 @@ class StreamAnswer:
     correction: bool
     probability: float
     policy_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClerkState:
+    """How far behind the clerk is."""
+
+    waiting: int
+    """Bookings in memory."""
+    spooled: int
+    """Bookings on the disk."""
+    lost: int
+    """Bookings that found no room in either."""
+    away: bool
+    """The store could not be used the last time."""
+
+    def to_json(self) -> dict[str, object]:
+        """As /readyz shows it."""
+        return {
+            "store": "away" if self.away else "up",
+            "waiting": self.waiting,
+            "spooled": self.spooled,
+            "lost": self.lost,
+        }

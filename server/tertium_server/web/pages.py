@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
@@ -17,8 +17,10 @@ _OK = 200
 _UNAVAILABLE = 503
 
 
-def make_pages(registry: CollectorRegistry, readiness: Callable[[], Readiness]) -> Starlette:
-    """The application. ``readiness`` is asked anew for each request, from the web server's thread."""
+def make_pages(
+    registry: CollectorRegistry, readiness: Callable[[], Readiness], others: Sequence[Route] = ()
+) -> Starlette:
+    """The application. ``readiness`` is asked anew for each request, from the web server's thread. ``others``: routes of further pages."""
 
     def metrics(request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
@@ -32,4 +34,5 @@ def make_pages(registry: CollectorRegistry, readiness: Callable[[], Readiness]) 
         return JSONResponse(state.to_json(), _OK if state.ready else _UNAVAILABLE)
 
     # Plain functions run in a thread pool: a scrape of many streams keeps no health check waiting.
-    return Starlette(routes=[Route("/metrics", metrics), Route("/healthz", healthz), Route("/readyz", readyz)])
+    own = [Route("/metrics", metrics), Route("/healthz", healthz), Route("/readyz", readyz)]
+    return Starlette(routes=[*own, *others])

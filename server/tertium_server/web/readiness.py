@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -18,6 +19,9 @@ class Readiness:
     streams: int
     """Streams open."""
 
+    review: Mapping[str, object] | None = None
+    """How review stands; streams are taken however it does. None: this server does none."""
+
     @property
     def ready(self) -> bool:
         """Whether new streams are taken."""
@@ -25,9 +29,10 @@ class Readiness:
 
     def to_json(self) -> dict[str, object]:
         """As /readyz shows it."""
-        return {
+        state: dict[str, object] = {
             "ready": self.ready,
             "kernels": "compiled" if self.kernels else "compiling",
             "draining": self.draining,
             "streams": self.streams,
         }
+        return state if self.review is None else state | {"review": dict(self.review)}

@@ -1,0 +1,149 @@
+"""Questions about cases that change nothing: lists, the state of the queue, one reviewer's pace, and what people answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, and_, case, func, or_, select
+
+from tertium_server.review.footage import Footage
+from tertium_server.review.rows import to_case
+from tertium_server.review.values import MICROS, WAITING, Answer, Case, Source, State
+from tertium_server.storage import Database
+from tertium_server.storage.tables import review
+
+_cases, _votes = review.cases.c, review.votes.c
+_HOUR = 3600 * MICROS
+_PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """The queue at one moment."""
+
+    waiting: int
+    leased: int
+    oldest_opened: int
+    """Microseconds; 0: none waits."""
+    next_deadline: int
+    """Microseconds; 0: none waits."""
+    votes_last_hour: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """An answered case, with all that training and tuning want of it."""
+
+    case: Case
+    weight: float
+    """How many tracks it stands for: 1 / pi."""
+    footage: Footage
+
+
+def list_cases(
+    connection: Connection,
+    *,
+    states: Sequence[State] = (),
+    stream: str = "",
+    before: tuple[int, str] | None = None,
+    most: int = 100,
+) -> list[Case]:
+    """Cases, newest first; ``before``: opening time and id of the last one already known."""
+    query = select(review.cases).order_by(_cases.opened_at.desc(), _cases.id.desc()).limit(most)
+    if states:
+        query = query.where(_cases.state.in_([state.value for state in states]))
+    if stream:
+        query = query.where(_cases.stream_id == stream)
+    if before is not None:
+        opened, name = before
+        query = query.where(or_(_cases.opened_at < opened, and_(_cases.opened_at == opened, _cases.id < name)))
+    return [to_case(row) for row in connection.execute(query).mappings()]
+
+
+def queue_state(connection: Connection, now: int) -> QueueState:
+    """How full the queue is, gold cases left out."""
+    leased = func.sum(case((_cases.lease_expires_at > now, 1), else_=0))
+    expected = case((_cases.expired_at.is_(None), _cases.deadline_at))
+    row = connection.execute(
+        select(func.count(), leased, func.min(_cases.opened_at), func.min(expected)).where(
+            _cases.state.in_([state.value for state in WAITING]), _cases.source != Source.GOLD.value
+        )
+    ).one()
+    recent = connection.execute(
+        select(func.count()).select_from(review.votes).where(_votes.cast_at > now - _HOUR, _votes.undone_at.is_(None))
+    ).scalar_one()
+    return QueueState(row[0], int(row[1] or 0), row[2] or 0, row[3] or 0, recent)
+
+
+def votes_of(connection: Connection, reviewer: str, since: int) -> int:
+    """How many of a reviewer's votes stand that were cast since a time."""
+    return connection.execute(
+        select(func.count())
+        .select_from(review.votes)
+        .where(_votes.reviewer == reviewer, _votes.cast_at >= since, _votes.undone_at.is_(None))
+    ).scalar_one()
+
+
+def standing_votes(connection: Connection, name: str) -> int:
+    """How many votes stand on a case."""
+    return connection.execute(
+        select(func.count()).select_from(review.votes).where(_votes.case_id == name, _votes.undone_at.is_(None))
+    ).scalar_one()
+
+
+def has_voted(connection: Connection, name: str, reviewer: str) -> bool:
+    """Whether a reviewer's vote stands on a case."""
+    query = select(_votes.seq).where(_votes.case_id == name, _votes.reviewer == reviewer, _votes.undone_at.is_(None))
+    return connection.execute(query).first() is not None
+
+
+def cases_by_state(connection: Connection, now: int) -> dict[tuple[str, str], int]:
+    """Numbers of waiting cases by source and state; ``leased`` in place of the state where somebody has it."""
+    state = case((_cases.lease_expires_at > now, "leased"), else_=_cases.state)
+    query = (
+        select(_cases.source, state, func.count())
+        .where(_cases.state.in_([each.value for each in WAITING]))
+        .group_by(_cases.source, state)
+    )
+    return {(source, name): count for source, name, count in connection.execute(query).all()}
+
+
+def oldest_by_source(connection: Connection) -> dict[str, int]:
+    """When the oldest waiting case of each source was opened."""
+    query = (
+        select(_cases.source, func.min(_cases.opened_at))
+        .where(_cases.state.in_([state.value for state in WAITING]))
+        .group_by(_cases.source)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def reviewed(store: Database, *, closed_from: int = 0, stream: str = "") -> Iterator[Reviewed]:
+    """Cases that people answered yes or no, the least certain first. Read page by page: however many there are, memory is that of a few."""
+    after: tuple[float, str] | None = None
+    while True:
+        query = (
+            select(review.cases, review.evidence.c.body)
+            .outerjoin(review.evidence, review.evidence.c.case_id == _cases.id)
+            .where(
+                _cases.state == State.CLOSED.value,
+                _cases.answer.in_([Answer.YES.value, Answer.NO.value]),
+                _cases.closed_at >= closed_from,
+            )
+            .order_by(_cases.priority, _cases.id)
+            .limit(_PAGE)
+        )
+        if stream:
+            query = query.where(_cases.stream_id == stream)
+        if after is not None:
+            priority, name = after
+            query = query.where(or_(_cases.priority > priority, and_(_cases.priority == priority, _cases.id > name)))
+        with store.read() as connection:
+            rows = connection.execute(query).mappings().all()
+        for row in rows:
+            found = to_case(row)
+            yield Reviewed(found, 1.0 / found.pi, Footage.from_json(row["body"] or {}))
+        if len(rows) < _PAGE:
+            return
+        after = (rows[-1]["priority"], rows[-1]["id"])

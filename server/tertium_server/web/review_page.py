@@ -1,0 +1,251 @@
+"""The review page and what it asks for: JSON over HTTP, for one reviewer at a time who shows who they are with each request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from importlib import resources
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from tertium_server.errors import RequestError
+from tertium_server.logs import get_logger
+from tertium_server.review.access import Caller, DeniedError, Gate, Role, UnauthenticatedError
+from tertium_server.review.department import ReviewDepartment
+from tertium_server.review.errors import CaseNotFoundError, NothingToUndoError, VotedAlreadyError
+from tertium_server.review.reading import has_voted, queue_state, votes_of
+from tertium_server.review.values import MICROS, Answer, Case, Lease, now_micros
+from tertium_server.storage import StoreUnavailableError
+
+_HOUR = 3600 * MICROS
+_MOST_BODY = 4096
+_MOST_LEASES = 4
+_HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
+_FILES = {
+    "": ("review.html", "text/html; charset=utf-8"),
+    "review.js": ("review.js", "text/javascript; charset=utf-8"),
+    "icon.svg": ("icon.svg", "image/svg+xml"),
+    "review.css": ("review.css", "text/css; charset=utf-8"),
+}
+_STATUS: dict[type[Exception], int] = {
+    UnauthenticatedError: 401,
+    DeniedError: 403,
+    CaseNotFoundError: 404,
+    VotedAlreadyError: 409,
+    NothingToUndoError: 409,
+    RequestError: 400,
+    StoreUnavailableError: 503,
+    OSError: 503,
+}
+
+Action = Callable[[Caller, dict[str, Any]], Any]
+
+
+class BadRequestError(RequestError):
+    """A request of the page's that does not hold what it should."""
+
+
+class ReviewPages:
+    """The page's routes. ``proxy_header``: what a trusted proxy names the reviewer in; None: there is none."""
+
+    def __init__(self, department: ReviewDepartment, gate: Gate, proxy_header: str | None) -> None:
+        self._department = department
+        self._office = department.office
+        self._gate = gate
+        self._proxy_header = proxy_header
+        self._log = get_logger("web")
+
+    def routes(self) -> list[Route]:
+        """All routes of the page, for a Starlette application."""
+        actions: dict[str, Action] = {
+            "state": self._state,
+            "lease": self._lease,
+            "renew": self._renew,
+            "release": self._release,
+            "vote": self._vote,
+            "undo": self._undo,
+        }
+        routes = [
+            Route(f"/review/api/{name}", self._endpoint(action), methods=["POST"]) for name, action in actions.items()
+        ]
+        routes.append(Route("/review/api/cases/{case}/pictures/{frame:int}", self._picture, methods=["GET"]))
+        routes.append(Route("/review", self._file, methods=["GET"]))
+        routes.append(Route("/review/{file}", self._file, methods=["GET"]))
+        return routes
+
+    # ------------------------------------------------------------------ HTTP
+
+    def _endpoint(self, action: Action) -> Callable[[Request], Any]:
+        async def endpoint(request: Request) -> Response:
+            try:
+                caller = self._identify(request)
+                body = await _read_body(request)
+                return _json(await run_in_threadpool(action, caller, body))
+            except Exception as error:  # noqa: BLE001 - one table says what the page is told
+                return self._refusal(error)
+
+        return endpoint
+
+    async def _picture(self, request: Request) -> Response:
+        try:
+            caller = self._identify(request)
+            caller.require(Role.REVIEW)
+            name, frame = request.path_params["case"], request.path_params["frame"]
+            data = await run_in_threadpool(self._bytes_of, name, frame)
+        except Exception as error:  # noqa: BLE001 - as above
+            return self._refusal(error)
+        return Response(data, media_type="image/jpeg", headers=_HEADERS)
+
+    async def _file(self, request: Request) -> Response:
+        found = _FILES.get(request.path_params.get("file", ""))
+        if found is None:
+            return _json({"error": "there is no such page"}, 404)
+        name, media_type = found
+        content = resources.files("tertium_server.web").joinpath("static", name).read_bytes()
+        return Response(content, headers=_HEADERS | {"content-type": media_type})
+
+    def _identify(self, request: Request) -> Caller:
+        """Who asks.
+
+        Raises:
+            UnauthenticatedError: They do not show it.
+        """
+        # Set by our page only: no other site's form can send it, nor its script without being asked beforehand.
+        if request.method == "POST" and request.headers.get("x-tertium") != "1":
+            raise UnauthenticatedError("the header X-Tertium: 1 is missing")
+        if self._proxy_header is not None and (name := request.headers.get(self._proxy_header)):
+            return Caller(name[:256], frozenset({Role.REVIEW}))
+        kind, _, token = request.headers.get("authorization", "").partition(" ")
+        return self._gate.identify(token if kind.lower() == "bearer" else "")
+
+    def _refusal(self, error: Exception) -> Response:
+        status = next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
+        if status == 500:  # noqa: PLR2004 - internal error
+            self._log.error("internal error", exc_info=error)
+            return _json({"error": "internal error; the server's log has more"}, status)
+        return _json({"error": str(error)}, status)
+
+    # ------------------------------------------------------------------ actions
+
+    def _state(self, caller: Caller, _: dict[str, Any]) -> dict[str, Any]:
+        caller.require(Role.REVIEW)
+        now = now_micros()
+        with self._department.store.read() as connection:
+            queue = queue_state(connection, now)
+            hour, day = (votes_of(connection, caller.name, now - span) for span in (_HOUR, 24 * _HOUR))
+        return {"name": caller.name, "waiting": queue.waiting, "leased": queue.leased, "hour": hour, "day": day}
+
+    def _lease(self, caller: Caller, body: dict[str, Any]) -> dict[str, Any]:
+        caller.require(Role.REVIEW)
+        count = min(max(int(body.get("count", 1)), 1), _MOST_LEASES)
+        return {"leases": [self._leased(lease) for lease in self._office.lease(caller.name, count)]}
+
+    def _renew(self, caller: Caller, body: dict[str, Any]) -> dict[str, Any]:
+        caller.require(Role.REVIEW)
+        return {"expires": self._office.renew(_text(body, "case"), caller.name, _text(body, "token"))}
+
+    def _release(self, caller: Caller, body: dict[str, Any]) -> dict[str, Any]:
+        caller.require(Role.REVIEW)
+        return {"released": self._office.release(_text(body, "case"), caller.name, _text(body, "token"))}
+
+    def _vote(self, caller: Caller, body: dict[str, Any]) -> dict[str, Any]:
+        caller.require(Role.REVIEW)
+        answers = {answer.value: answer for answer in Answer}
+        answer = answers.get(_text(body, "answer"))
+        if answer is None:
+            raise BadRequestError(f"answer has to be one of {', '.join(answers)}")
+        name = _text(body, "case")
+        outcome = self._office.vote(name, caller.name, _text(body, "token"), answer, origin="page")
+        return {"fenced": outcome.fenced, "late": outcome.late, "revealed": self._revealed(outcome.case, caller)}
+
+    def _undo(self, caller: Caller, body: dict[str, Any]) -> dict[str, Any]:
+        caller.require(Role.REVIEW)
+        lease = self._office.undo(_text(body, "case"), caller.name)
+        return {"lease": None if lease is None else self._leased(lease)}
+
+    def _leased(self, lease: Lease) -> dict[str, Any]:
+        """A case as it may be seen before the vote: boxes and pictures, and nothing of what the machine thinks."""
+        case = lease.case
+        footage = self._department.gallery.footage(case.id)
+        return {
+            "case": case.id,
+            "token": lease.token,
+            "expires": lease.expires_at,
+            "class_name": case.class_name,
+            "stream_id": case.stream_id,
+            "deadline": case.deadline_at,
+            "frame_width": footage.frame_width,
+            "frame_height": footage.frame_height,
+            "frames": [[frame.index, *frame.box] for frame in footage.frames],
+            "pictures": [
+                {"frame": each.frame_index, "width": each.width, "height": each.height, "crop": list(each.crop)}
+                for each in self._department.gallery.pictures(case.id)
+            ],
+        }
+
+    def _revealed(self, case: Case, caller: Caller) -> dict[str, Any]:
+        """What was hidden before the vote. Nothing as long as the vote does not stand."""
+        with self._department.store.read() as connection:
+            if not has_voted(connection, case.id, caller.name):
+                return {}
+        footage = self._department.gallery.footage(case.id)
+        return {
+            "source": case.source.value,
+            "machine": case.machine_verdict.value,
+            "probability": case.probability,
+            "state": case.state.value,
+            "yes": footage.yes,
+            "no": footage.no,
+            "curve": [[frame.index, frame.probability] for frame in footage.frames],
+        }
+
+    def _bytes_of(self, name: str, frame: int) -> bytes:
+        gallery = self._department.gallery
+        picture = next((each for each in gallery.pictures(name) if each.frame_index == frame), None)
+        data = None if picture is None else gallery.bytes_of(picture)
+        if data is None:
+            raise CaseNotFoundError(f"{name}/{frame}")
+        return data
+
+
+async def _read_body(request: Request) -> dict[str, Any]:
+    """The JSON object that a request holds.
+
+    Raises:
+        BadRequestError: It holds none, or too large a one.
+    """
+    data = b""
+    async for piece in request.stream():
+        data += piece
+        if len(data) > _MOST_BODY:
+            raise BadRequestError(f"a request has at most {_MOST_BODY} bytes")
+    try:
+        body = json.loads(data or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise BadRequestError("the request is no JSON") from error
+    if not isinstance(body, dict):
+        raise BadRequestError("the request is no JSON object")
+    return body
+
+
+def _text(body: dict[str, Any], name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str):
+        raise BadRequestError(f"{name} is missing")
+    return value
+
+
+def _json(content: object, status: int = 200) -> JSONResponse:
+    return JSONResponse(content, status, headers=_HEADERS)

@@ -1,0 +1,272 @@
+// The review page: one case on the desk, the next ones loaded behind it. Everything that comes from the server is put in as text, never as markup.
+
+const AHEAD = 3; // cases held at a time, the one on the desk among them
+const HEARTBEAT = 60_000; // milliseconds; leases hold for five minutes
+const POLL = 3_000;
+const SVG = "http://www.w3.org/2000/svg";
+const WORDS = { yes: "yes", no: "no", maybe: "maybe", cannot_tell: "can’t tell" };
+const SOURCES = { maybe: "the machine was in doubt", audit_yes: "an audit of a yes", audit_no: "an audit of a no", gold: "a case whose answer is known" };
+
+const $ = (id) => document.getElementById(id);
+let token = sessionStorage.getItem("token") || "";
+let held = []; // leases; the first one is on the desk
+let last = null; // what was answered last
+let place = 0; // the picture shown
+let busy = false;
+let filling = null;
+
+class Refused extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+async function ask(action, body = {}, options = {}) {
+  const response = await fetch(`/review/api/${action}`, {
+    method: "POST",
+    headers: { "content-type": "application/json", "x-tertium": "1", authorization: `Bearer ${token}` },
+    body: JSON.stringify(body),
+    ...options,
+  });
+  const content = await response.json();
+  if (!response.ok) throw new Refused(response.status, content.error);
+  return content;
+}
+
+function element(kind, attributes = {}, parent = null) {
+  const made = document.createElementNS(SVG, kind);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  if (parent) parent.append(made);
+  return made;
+}
+
+function show(which) {
+  for (const id of ["desk", "empty", "door"]) $(id).hidden = id !== which;
+}
+
+function alarm(message) {
+  $("alarm").textContent = message;
+  $("alarm").hidden = !message;
+}
+
+async function guarded(work) {
+  try {
+    await work();
+    alarm("");
+  } catch (error) {
+    if (error.status === 401) {
+      show("door");
+      $("token").focus();
+      if (token) alarm(error.message);
+    } else {
+      alarm(error.status ? error.message : "The server can’t be reached; trying again.");
+    }
+  }
+}
+
+// ---------------------------------------------------------------- loading
+
+async function load(lease) {
+  lease.pictures = await Promise.all(lease.pictures.map(async (picture) => {
+    const response = await fetch(`/review/api/cases/${lease.case}/pictures/${picture.frame}`, { headers: { authorization: `Bearer ${token}` } });
+    return response.ok ? { ...picture, url: URL.createObjectURL(await response.blob()) } : null;
+  }));
+  lease.pictures = lease.pictures.filter((picture) => picture !== null);
+  return lease;
+}
+
+async function refill() {
+  if (held.length >= AHEAD) return;
+  const { leases } = await ask("lease", { count: AHEAD - held.length });
+  for (const lease of leases) {
+    held.push(await load(lease));
+    if (held.length === 1) draw();
+  }
+}
+
+function fill() {
+  // One at a time, or two would lease more than is wanted.
+  filling = filling || guarded(refill).finally(() => { filling = null; });
+  return filling;
+}
+
+async function refresh() {
+  const state = await ask("state");
+  $("depth").textContent = state.waiting === 1 ? "1 case waits" : `${state.waiting} cases wait`;
+  $("pace").textContent = `${state.hour} this hour, ${state.day} today`;
+  $("who").textContent = state.name;
+  if ($("desk").hidden) draw();
+  await fill();
+}
+
+// ---------------------------------------------------------------- drawing
+
+function draw() {
+  const lease = held[0];
+  $("undo_empty").hidden = !last;
+  if (!lease) {
+    show("empty");
+    return;
+  }
+  show("desk");
+  place = 0;
+  const best = lease.pictures.findIndex((picture) => picture.frame === middle(lease));
+  if (best > 0) place = best;
+  $("question").textContent = `Is this: ${lease.class_name}?`;
+  $("about").textContent = `${lease.stream_id} · ${lease.frames.length} frames`;
+  drawStrip(lease);
+  drawFrame(lease);
+  drawLast();
+}
+
+function middle(lease) {
+  const pictures = lease.pictures;
+  return pictures.length ? pictures[Math.floor(pictures.length / 2)].frame : -1;
+}
+
+function drawStrip(lease) {
+  $("strip").replaceChildren(...lease.pictures.map((picture, index) => {
+    const item = document.createElement("li");
+    const button = document.createElement("button");
+    const image = document.createElement("img");
+    button.type = "button";
+    button.setAttribute("aria-label", `Frame ${picture.frame}`);
+    button.setAttribute("aria-current", String(index === place));
+    button.addEventListener("click", () => { place = index; drawStrip(lease); drawFrame(lease); });
+    image.src = picture.url;
+    image.alt = "";
+    button.append(image);
+    item.append(button);
+    return item;
+  }));
+}
+
+function drawFrame(lease) {
+  const picture = lease.pictures[place];
+  const overlay = $("overlay");
+  overlay.replaceChildren();
+  $("picture").hidden = !picture;
+  if (picture) {
+    const [left, top, right, bottom] = picture.crop;
+    $("picture").src = picture.url;
+    $("picture").alt = `Frame ${picture.frame}`;
+    overlay.setAttribute("viewBox", `${left} ${top} ${Math.max(1, right - left)} ${Math.max(1, bottom - top)}`);
+    const box = lease.frames.find((frame) => frame[0] === picture.frame) || nearest(lease.frames, picture.frame);
+    if (box) drawBox(overlay, box, "box");
+    $("caption").textContent = `Frame ${picture.frame}, picture ${place + 1} of ${lease.pictures.length}`;
+    return;
+  }
+  // Without a picture: where the track was.
+  const width = lease.frame_width || Math.max(1, ...lease.frames.map((frame) => frame[3]));
+  const height = lease.frame_height || Math.max(1, ...lease.frames.map((frame) => frame[4]));
+  overlay.setAttribute("viewBox", `${-width * 0.02} ${-height * 0.02} ${width * 1.04} ${height * 1.04}`);
+  element("rect", { x: 0, y: 0, width, height, class: "edge" }, overlay);
+  const step = Math.max(1, Math.floor(lease.frames.length / 40));
+  lease.frames.filter((_, index) => index % step === 0).forEach((frame) => drawBox(overlay, frame, "ghost"));
+  if (lease.frames.length) drawBox(overlay, lease.frames[lease.frames.length - 1], "box");
+  $("caption").textContent = "No picture came from this camera. Its boxes, the last one bright:";
+}
+
+function nearest(frames, index) {
+  return frames.reduce((best, frame) => (!best || Math.abs(frame[0] - index) < Math.abs(best[0] - index) ? frame : best), null);
+}
+
+function drawBox(overlay, [, x1, y1, x2, y2], kind) {
+  element("rect", { x: x1, y: y1, width: Math.max(0, x2 - x1), height: Math.max(0, y2 - y1), class: kind }, overlay);
+}
+
+function drawLast() {
+  $("last").hidden = !last;
+  if (!last) return;
+  const { answer, revealed, fenced, class_name: name } = last;
+  const parts = [`${name}: you said ${WORDS[answer]}`];
+  if (revealed.machine) parts.push(`the machine ${WORDS[revealed.machine]} (${revealed.probability.toFixed(2)}); ${SOURCES[revealed.source]}`);
+  if (fenced) parts.push("somebody else had it by then, so your answer was only noted");
+  $("told").textContent = parts.join(" · ");
+  drawCurve(revealed);
+}
+
+function drawCurve({ curve = [], yes, no }) {
+  const picture = $("curve");
+  picture.replaceChildren();
+  if (!curve.length) return;
+  const first = curve[0][0], span = Math.max(1, curve[curve.length - 1][0] - first);
+  const y = (value) => 85 - 80 * value;
+  for (const [value, kind] of [[yes, "yes-line"], [no, "no-line"]]) element("line", { x1: 0, x2: 300, y1: y(value), y2: y(value), class: kind }, picture);
+  const points = curve.map(([frame, value]) => `${(300 * (frame - first) / span).toFixed(1)},${y(value).toFixed(1)}`).join(" ");
+  element("polyline", { points, class: "line" }, picture);
+}
+
+// ---------------------------------------------------------------- answering
+
+async function answer(which) {
+  const lease = held[0];
+  if (!lease || busy) return;
+  busy = true;
+  await guarded(async () => {
+    const outcome = await ask("vote", { case: lease.case, token: lease.token, answer: which });
+    held.shift();
+    last = { ...outcome, answer: which, case: lease.case, class_name: lease.class_name };
+    draw();
+    lease.pictures.forEach((picture) => URL.revokeObjectURL(picture.url));
+  });
+  busy = false;
+  guarded(refresh);
+}
+
+async function undo() {
+  if (!last || busy) return;
+  busy = true;
+  await guarded(async () => {
+    const { lease } = await ask("undo", { case: last.case });
+    last = null;
+    if (lease) held.unshift(await load(lease));
+    draw();
+  });
+  busy = false;
+  guarded(refresh);
+}
+
+function move(by) {
+  const lease = held[0];
+  if (!lease || !lease.pictures.length) return;
+  place = (place + by + lease.pictures.length) % lease.pictures.length;
+  drawStrip(lease);
+  drawFrame(lease);
+}
+
+const KEYS = {
+  y: () => answer("yes"), n: () => answer("no"), "?": () => answer("cannot_tell"), "/": () => answer("cannot_tell"),
+  u: undo, arrowleft: () => move(-1), arrowright: () => move(1),
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.altKey || event.metaKey || event.repeat || event.target.tagName === "INPUT") return;
+  const act = KEYS[event.key.toLowerCase()];
+  if (!act || !$("door").hidden) return;
+  event.preventDefault();
+  act();
+});
+for (const which of ["yes", "no", "cannot_tell"]) $(which).addEventListener("click", () => answer(which));
+$("undo").addEventListener("click", undo);
+$("undo_empty").addEventListener("click", undo);
+$("sign_in").addEventListener("submit", (event) => {
+  event.preventDefault();
+  token = $("token").value.trim();
+  sessionStorage.setItem("token", token);
+  guarded(refresh);
+});
+window.addEventListener("pagehide", () => {
+  for (const lease of held) ask("release", { case: lease.case, token: lease.token }, { keepalive: true }).catch(() => {});
+});
+setInterval(() => held.forEach((lease) => guarded(() => ask("renew", { case: lease.case, token: lease.token }))), HEARTBEAT);
+setInterval(() => { if ($("door").hidden && !busy) guarded(refresh); }, POLL);
+
+// An address that ends in #token=… signs in, and does not stay in the address bar.
+if (location.hash.startsWith("#token=")) {
+  token = decodeURIComponent(location.hash.slice("#token=".length));
+  sessionStorage.setItem("token", token);
+  history.replaceState(null, "", location.pathname);
+}
+guarded(refresh);

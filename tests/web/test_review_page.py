@@ -1,0 +1,371 @@
+"""The review page: its requests by themselves, and the page in a real browser."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+from prometheus_client import CollectorRegistry
+
+from tertium_server.review.access import Gate, Role, entry_for
+from tertium_server.review.department import ReviewDepartment, ReviewSettings
+from tertium_server.review.footage import Footage, FrameOfTrack
+from tertium_server.review.gallery import SentPicture
+from tertium_server.review.queue import QueueRules
+from tertium_server.review.values import Answer, Booking, DecidedBy, State, Stratum, Verdict
+from tertium_server.storage import sqlite_url
+from tertium_server.web.pages import make_pages
+from tertium_server.web.readiness import Readiness
+from tertium_server.web.review_page import ReviewPages
+from tertium_server.web.server import WebServer
+from tests.review.builders import booking
+from tests.servers import wait_until
+
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), "/usr/lib/chromium/chromium"
+)
+HOSTILE = "<img src=x onerror=document.title='owned'>\"'&"
+HIDDEN = (
+    "score",
+    "probability",
+    "threshold",
+    "source",
+    "stratum",
+    "machine",
+    "verdict",
+    "audit",
+    "maybe",
+    'pi"',
+    "curve",
+)
+
+
+def jpeg(color: tuple[int, int, int] = (40, 90, 60)) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (200, 300), color).save(out, "JPEG")
+    return out.getvalue()
+
+
+def shown(track: int, stratum: Stratum = Stratum.MAYBE, **changes: Any) -> Booking:
+    """A decision with frames to be shown."""
+    made = booking(track, stratum, **changes)
+    frames = tuple(FrameOfTrack(k, k, 10.0 + k, 20.0, 110.0 + k, 220.0, 0.31415, 0.27182) for k in range(60))
+    return Booking(
+        decision=made.decision, terms=made.terms, evidence=Footage(frames, 640, 360, 0.77777, 0.11111).to_json()
+    )
+
+
+class Page:
+    """A department with its page, and somebody who asks."""
+
+    def __init__(self, folder: Path, **options: Any) -> None:
+        self.department = ReviewDepartment(
+            ReviewSettings(
+                store_url=sqlite_url(folder),
+                spool_folder=folder / "spool",
+                evidence_url=str(folder / "blobs"),
+                queue=QueueRules(audit_share=0.0, gold_share=0.0),
+            )
+        )
+        self.department.start()
+        tokens = folder / "tokens.toml"
+        names = {"anna": [Role.REVIEW], "bert": [Role.REVIEW], "camera": [Role.INGEST], "chief": [Role.ADMIN]}
+        tokens.write_text("".join(entry_for(f"{name} token", name, roles) for name, roles in names.items()))
+        pages = ReviewPages(self.department, Gate.of_file(tokens), options.get("proxy_header"))
+        ready = Readiness(kernels=True, draining=False, streams=0)
+        self._server = WebServer(make_pages(CollectorRegistry(), lambda: ready, pages.routes()), "127.0.0.1", 0)
+        self.address = f"http://{self._server.start()}"
+        self._client = httpx.Client(base_url=self.address, timeout=60)
+
+    def close(self) -> None:
+        self._client.close()
+        self._server.stop()
+        self.department.stop(60)
+
+    def ask(self, action: str, body: object = None, name: str = "anna", **headers: str) -> httpx.Response:
+        given = {"authorization": f"Bearer {name} token", "x-tertium": "1"} | headers
+        return self._client.post(f"/review/api/{action}", content=json.dumps(body or {}), headers=given)
+
+    def get(self, path: str, **headers: str) -> httpx.Response:
+        return self._client.get(path, headers=headers)
+
+    def lease(self, name: str = "anna") -> dict[str, Any]:
+        (lease,) = self.ask("lease", {"count": 1}, name).json()["leases"]
+        return dict(lease)
+
+    def vote(self, lease: dict[str, Any], answer: str, name: str = "anna") -> httpx.Response:
+        return self.ask("vote", {"case": lease["case"], "token": lease["token"], "answer": answer}, name)
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[Page]:
+    made = Page(tmp_path)
+    yield made
+    made.close()
+
+
+class TestRequests:
+    @pytest.mark.parametrize("stratum", list(Stratum))
+    def test_nothing_of_what_the_machine_thinks_is_sent_before_the_vote(self, page: Page, stratum: Stratum) -> None:
+        page.department.office.book([shown(1, stratum)])
+        response = page.ask("lease", {"count": 1})
+        text = response.text.lower()
+        assert [word for word in HIDDEN if word in text] == []
+        assert [
+            number for number in ("31415", "27182", "77777", "11111", "0.95", "0.05", "0.4,") if number in text
+        ] == []
+        (lease,) = response.json()["leases"]
+        assert lease["frames"][0] == [0, 10.0, 20.0, 110.0, 220.0]
+        # Cases of all strata look alike.
+        assert set(lease) == {
+            "case", "token", "expires", "class_name", "stream_id", "deadline", "frame_width", "frame_height", "frames", "pictures",
+        }  # fmt: skip
+
+    def test_all_of_it_is_sent_with_the_vote(self, page: Page) -> None:
+        page.department.office.book([shown(1, Stratum.AUTO_YES)])
+        revealed = page.vote(page.lease(), "no").json()["revealed"]
+        assert (revealed["source"], revealed["machine"], revealed["probability"]) == ("audit_yes", "yes", 0.95)
+        assert (revealed["yes"], revealed["no"], revealed["state"]) == (0.77777, 0.11111, "second_review")
+        assert revealed["curve"][0] == [0, 0.27182]
+
+    def test_a_vote_changes_the_case_and_undo_gives_it_back(self, page: Page) -> None:
+        (case,) = page.department.office.book([shown(1)])
+        page.vote(page.lease(), "yes")
+        assert page.department.office.find(case).verdict is Verdict.YES
+        again = page.ask("undo", {"case": case}).json()["lease"]
+        assert again["case"] == case
+        assert page.department.office.find(case).state is State.OPEN
+        assert page.vote(again, "no").json()["fenced"] is False
+        assert page.department.office.find(case).verdict is Verdict.NO
+
+    def test_a_lease_is_renewed_and_given_back(self, page: Page) -> None:
+        page.department.office.book([shown(1)])
+        lease = page.lease()
+        body = {"case": lease["case"], "token": lease["token"]}
+        assert page.ask("renew", body).json()["expires"] >= lease["expires"]
+        assert page.ask("release", body).json() == {"released": True}
+        assert page.ask("renew", body).json() == {"expires": None}
+
+    def test_the_state_tells_depth_and_pace(self, page: Page) -> None:
+        page.department.office.book([shown(1), shown(2), shown(3)])
+        page.vote(page.lease(), "yes")
+        page.lease("bert")
+        state = page.ask("state").json()
+        assert state == {"name": "anna", "waiting": 2, "leased": 1, "hour": 1, "day": 1}
+
+    def test_pictures_are_for_those_who_sign_in(self, page: Page) -> None:
+        (case,) = page.department.office.book([shown(1)])
+        page.department.gallery.take(case, [SentPicture(5, jpeg(), (0.0, 0.0, 200.0, 300.0))])
+        assert page.lease()["pictures"] == [{"frame": 5, "width": 200, "height": 300, "crop": [0, 0, 200, 300]}]
+        path = f"/review/api/cases/{case}/pictures/5"
+        response = page.get(path, authorization="Bearer anna token")
+        assert (response.status_code, response.headers["content-type"]) == (200, "image/jpeg")
+        assert response.content.startswith(b"\xff\xd8")
+        assert page.get(path).status_code == 401
+        assert page.get(f"/review/api/cases/{case}/pictures/6", authorization="Bearer anna token").status_code == 404
+        assert (
+            page.get("/review/api/cases/..%2F..%2Fetc/pictures/5", authorization="Bearer anna token").status_code == 404
+        )
+
+    @pytest.mark.parametrize("action", ["state", "lease", "renew", "release", "vote", "undo"])
+    def test_nobody_gets_in_without_a_role(self, page: Page, action: str) -> None:
+        body = {"case": "0" * 32, "token": "", "answer": "yes"}
+        assert page.ask(action, body, "nobody").status_code == 401
+        assert page.ask(action, body, "camera").status_code == 403
+        assert page.ask(action, body, **{"x-tertium": "0"}).status_code == 401
+
+    def test_an_administrator_may_review(self, page: Page) -> None:
+        assert page.ask("state", name="chief").status_code == 200
+
+    def test_a_trusted_proxy_names_the_reviewer_and_others_can_not(self, tmp_path: Path) -> None:
+        page = Page(tmp_path, proxy_header="X-Forwarded-User")
+        try:
+            assert page.ask("state", name="nobody", **{"X-Forwarded-User": "cleo"}).json()["name"] == "cleo"
+            assert page.ask("state", name="nobody", **{"X-Other": "cleo"}).status_code == 401
+        finally:
+            page.close()
+
+    def test_no_header_is_trusted_unless_it_was_named(self, page: Page) -> None:
+        assert page.ask("state", name="nobody", **{"X-Forwarded-User": "cleo"}).status_code == 401
+
+    @pytest.mark.parametrize(
+        ("action", "body", "status"),
+        [
+            ("vote", {"case": "x" * 32, "token": "", "answer": "yes"}, 404),
+            ("vote", {"case": 7, "token": "", "answer": "yes"}, 400),
+            ("vote", {"case": "x", "token": "", "answer": "perhaps"}, 400),
+            ("vote", ["case"], 400),
+            ("undo", {"case": "x" * 32}, 404),
+            ("renew", {}, 400),
+            ("vote", {"case": "x" * 5000}, 400),
+        ],
+    )
+    def test_nonsense_is_refused(self, page: Page, action: str, body: object, status: int) -> None:
+        response = page.ask(action, body)
+        assert response.status_code == status
+        assert response.json()["error"]
+
+    def test_answers_can_not_be_framed_sniffed_kept_or_scripted(self, page: Page) -> None:
+        for response in (
+            page.get("/review"),
+            page.get("/review/review.js"),
+            page.ask("state"),
+            page.ask("state", name="x"),
+        ):
+            policy = response.headers["content-security-policy"]
+            assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
+            assert "unsafe" not in policy
+            assert "frame-ancestors 'none'" in policy
+            assert response.headers["x-content-type-options"] == "nosniff"
+            assert response.headers["cache-control"] == "no-store"
+        assert page.get("/review/..%2Fpages.py").status_code == 404
+        assert page.get("/review/review_page.py").status_code == 404
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not there")
+    if not Path(CHROMIUM).exists():
+        pytest.skip("there is no chromium here: apt-get install chromium")
+    with api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield started
+        started.close()
+
+
+def tab_of(browser: Any, address: str, **options: Any) -> tuple[Any, list[str]]:
+    """A tab on the page, signed in by the address, and what it complains of."""
+    tab = browser.new_page(**options)
+    complaints: list[str] = []
+    tab.on("console", lambda message: complaints.append(message.text) if message.type in {"error", "warning"} else None)
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    tab.goto(f"{address}/review#token=anna%20token")
+    return tab, complaints
+
+
+def fill(page: Page, count: int, pictures: int = 4) -> list[str]:
+    """Cases with pictures, in the order in which they come up."""
+    cases = page.department.office.book([shown(k, probability=0.5 - k / 100) for k in range(1, count + 1)])
+    for case in cases:
+        sent = [SentPicture(15 * k, jpeg((60 * k, 90, 120)), (0.0, 0.0, 200.0, 300.0)) for k in range(pictures)]
+        page.department.gallery.take(case, sent)
+    return cases
+
+
+class TestInABrowser:
+    def test_a_reviewer_answers_by_keyboard(self, page: Page, browser: Any, tmp_path: Path) -> None:
+        cases = fill(page, 4)
+        tab, complaints = tab_of(browser, page.address, viewport={"width": 1280, "height": 800})
+        tab.wait_for_selector("#question:has-text('Is this: person?')")
+        assert "token" not in tab.url
+        assert tab.locator("#strip button").count() == 4
+        assert tab.locator("#depth").inner_text() == "4 cases wait"
+        # Blind: neither in what is seen nor anywhere else in the page.
+        assert [word for word in ("maybe", "audit", "0.49", "27182") if word in tab.content().lower()] == []
+        tab.screenshot(path=tmp_path / "before.png")
+        for key, answer in (("y", Answer.YES), ("n", Answer.NO), ("?", Answer.CANNOT_TELL)):
+            before = len(self.votes(page))
+            tab.keyboard.press(key)
+            wait_until(lambda: len(self.votes(page)) > before, "the vote")  # noqa: B023 - called here and now
+            tab.wait_for_selector("#last:not([hidden])")
+            assert self.votes(page)[-1] == answer.value
+        assert [page.department.office.find(case).answer for case in cases[:2]] == [Answer.YES, Answer.NO]
+        tab.wait_for_selector("#told:has-text('you said can')")
+        assert "the machine maybe (0.47)" in tab.locator("#told").inner_text()
+        assert tab.locator("#curve polyline").count() == 1
+        assert tab.locator("#curve line").count() == 2
+        tab.screenshot(path=tmp_path / "after.png")
+        assert complaints == []
+
+    def test_undo_brings_the_case_back(self, page: Page, browser: Any) -> None:
+        (case,) = fill(page, 1)
+        tab, complaints = tab_of(browser, page.address)
+        tab.wait_for_selector("#desk:not([hidden])")
+        tab.keyboard.press("y")
+        tab.wait_for_selector("#empty:not([hidden])")
+        assert page.department.office.find(case).decided_by is DecidedBy.HUMAN
+        tab.keyboard.press("u")
+        tab.wait_for_selector("#desk:not([hidden])")
+        assert page.department.office.find(case).state is State.OPEN
+        tab.keyboard.press("n")
+        tab.wait_for_selector("#empty:not([hidden])")
+        assert page.department.office.find(case).verdict is Verdict.NO
+        assert complaints == []
+
+    def test_the_next_case_is_there_already(self, page: Page, browser: Any) -> None:
+        fill(page, 3)
+        tab, _ = tab_of(browser, page.address)
+        tab.wait_for_selector("#desk:not([hidden])")
+        wait_until(lambda: self.leased(page) == 3, "three leases")
+        # The network is gone for what comes next: the case shown is the one that was loaded before.
+        tab.route("**/review/api/lease", lambda route: route.abort())
+        tab.keyboard.press("y")
+        tab.wait_for_selector("#last:not([hidden])")
+        assert tab.locator("#strip img").first.evaluate("image => image.complete && image.naturalWidth") == 200
+
+    def test_a_case_without_pictures_shows_its_boxes(self, page: Page, browser: Any, tmp_path: Path) -> None:
+        page.department.office.book([shown(1)])
+        tab, complaints = tab_of(browser, page.address)
+        tab.wait_for_selector("#caption:has-text('No picture')")
+        assert tab.locator("#overlay .ghost").count() >= 30
+        assert tab.locator("#overlay .box").count() == 1
+        tab.screenshot(path=tmp_path / "boxes.png")
+        assert complaints == []
+
+    def test_hostile_names_are_shown_and_do_nothing(self, page: Page, browser: Any) -> None:
+        page.department.office.book([shown(1, stream_id=HOSTILE, class_name=HOSTILE)])
+        tab, complaints = tab_of(browser, page.address)
+        tab.wait_for_selector("#desk:not([hidden])")
+        assert tab.locator("#question").inner_text() == f"Is this: {HOSTILE}?"
+        assert HOSTILE in tab.locator("#about").inner_text()
+        tab.keyboard.press("y")
+        tab.wait_for_selector("#empty:not([hidden])")
+        assert tab.title() == "Review · Tertium"
+        assert complaints == []
+
+    def test_signing_in_with_a_wrong_token_and_then_the_right_one(self, page: Page, browser: Any) -> None:
+        fill(page, 1)
+        tab = browser.new_page()
+        tab.goto(f"{page.address}/review")
+        tab.fill("#token", "nonsense")
+        tab.click("#sign_in button")
+        tab.wait_for_selector("#alarm:has-text('token')")
+        tab.fill("#token", "anna token")
+        tab.click("#sign_in button")
+        tab.wait_for_selector("#desk:not([hidden])")
+        assert tab.locator("#alarm").is_hidden()
+
+    def test_on_a_phone_everything_is_within_reach(self, page: Page, browser: Any, tmp_path: Path) -> None:
+        cases = fill(page, 3)
+        tab, complaints = tab_of(
+            browser, page.address, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
+        )
+        tab.wait_for_selector("#desk:not([hidden])")
+        tab.wait_for_selector("#strip img")
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+        for button in ("yes", "no", "cannot_tell"):
+            box = tab.locator(f"#{button}").bounding_box()
+            assert box["height"] >= 44
+            assert box["y"] + box["height"] <= 844
+        tab.screenshot(path=tmp_path / "phone.png")
+        tab.tap("#yes")
+        wait_until(lambda: page.department.office.find(cases[0]).answer is Answer.YES, "the vote")
+        assert complaints == []
+
+    @staticmethod
+    def votes(page: Page) -> list[str]:
+        from sqlalchemy import text  # noqa: PLC0415
+
+        with page.department.store.read() as connection:
+            return list(connection.execute(text("SELECT answer FROM votes ORDER BY seq")).scalars())
+
+    @staticmethod
+    def leased(page: Page) -> int:
+        return int(page.ask("state", name="chief").json()["leased"])
