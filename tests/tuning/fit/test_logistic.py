@@ -1,5 +1,9 @@
 """The penalized logistic fit against a general minimizer, and where data say little."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
@@ -74,3 +78,28 @@ def test_weights_count_examples() -> None:
 def test_the_loss_of_a_sure_mistake_is_large_but_finite() -> None:
     assert 10.0 < log_loss(np.array([1.0]), np.array([0.0])) < 20.0
     assert sigmoid(np.array([-800.0, 0.0, 800.0])).tolist() == [0.0, 0.5, 1.0]
+
+
+FIT = """
+import numpy as np
+from tertium_server.tuning.fit.logistic import Ridge, fit_logistic, log_odds_of, predict
+random = np.random.default_rng(0)
+features = np.column_stack([np.ones(100_000), random.normal(0, 2, (100_000, 6))])
+labels = (random.random(100_000) < predict(features, np.array([0.1, 1, -1, 0.5, 0, 0.2, 0.3]))).astype(float)
+weights = fit_logistic(features, labels, (False,) * 7, Ridge(np.zeros(7), 3.0))
+print(weights.tobytes().hex(), log_odds_of(features, weights).sum().hex())
+"""
+
+
+def test_the_fit_is_the_same_to_the_last_bit_however_many_threads_numpy_has() -> None:
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", FIT],
+            env={**os.environ, "OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for threads in ("1", "2", "3")
+    }
+    assert len(said) == 1
