@@ -136,7 +136,7 @@ def evaluate(  # noqa: PLR0913  # the options of the command line
         raise CommandError("--against replays a second policy, --decisions is of one; leave one out", MISUSED)
     metrics = tuple(find_metric(name) for name in metric or [])
     first, second = _policy(policy), None if against is None else _policy(against)
-    with steps_of("reading") as say:
+    with steps_of("reading; the first time the engine is compiled, too, for half a minute") as say:
         reading = reading_of(class_name, scores, fps, detections_field, truth_field)
         labelled, failed = read_pairs(detections, truth, format, reading, sequences)
         options = EvaluateOptions(

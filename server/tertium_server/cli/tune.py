@@ -171,7 +171,7 @@ def tune(  # noqa: PLR0913  # the options of the command line
         cache=cache_of(no_cache),
         name=name,
     )
-    with steps_of("reading") as say:
+    with steps_of("reading; the first time the engine is compiled, too, for half a minute") as say:
         reading = reading_of(class_name, scores, fps, detections_field, truth_field)
         labelled, unread = read_pairs(detections, truth, format, reading, sequences)
         tuned = tune_policy(labelled, options, say, failed=unread)
