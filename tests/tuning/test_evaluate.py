@@ -1,5 +1,6 @@
 """What an evaluation says is what counting by hand says, and its parts agree with each other."""
 
+import csv
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from tertium_server.tuning.evaluate_decisions import read_decisions
 from tertium_server.tuning.evaluate_delays import delays_of
 from tertium_server.tuning.evaluate_metrics import Metric, MetricError, find_metric
 from tertium_server.tuning.evaluate_slices import slices
+from tertium_server.tuning.evaluate_tables import TableError, write_tables
 from tertium_server.tuning.figures import Matching
 from tertium_server.tuning.intervals import difference_intervals
 from tertium_server.tuning.judged import YES, Judged, judge, units_by_verdict
@@ -317,3 +319,37 @@ def test_a_metric_that_gives_no_number_is_told_so(value: object, problem: str) -
 def test_a_metric_that_fails_is_named_with_its_error() -> None:
     with pytest.raises(MetricError, match="--metric m:f: the function failed: ZeroDivisionError"):
         Metric("m:f", lambda judged: 1 / len(judged)).of([])
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_tables_hold_a_row_for_each_detection_track_and_frame_and_add_up_to_the_figures(tmp_path: Path) -> None:
+    labelled = crowds(ignored=True)
+    work = Work(EvaluateOptions(), ReplayOptions(), tables=tmp_path / "deep" / "tables")
+    found = work.of_policies(labelled, POLICY, None, {})["units"]
+    detections, tracks, frames = (
+        table(tmp_path / "deep" / "tables" / f"{name}.csv") for name in ("detections", "tracks", "frames")
+    )
+    assert len(detections) == sum(len(one.sequence) for one in labelled)
+    assert len(frames) == sum(one.sequence.length for one in labelled)
+    yes = found["box"]["overall"]["yes"]
+    for label, count in (("true", yes["true_positives"]), ("false", yes["false_positives"])):
+        assert sum(row["verdict"] == "YES" and row["label"] == label for row in detections) == count
+        assert sum(int(row[f"{label}_yes"]) for row in frames) == count
+    assert sum(int(row["misses"]) for row in frames) == yes["misses"]
+    assert sum(int(row["maybe"]) for row in frames) == sum(row["verdict"] == "MAYBE" for row in detections)
+    of_tracks = found["track"]["overall"]["yes"]
+    for label, count in (("true", of_tracks["true_positives"]), ("false", of_tracks["false_positives"])):
+        assert sum(row["verdict"] == "YES" and row["label"] == label for row in tracks) == count
+    assert sum(int(row["boxes"]) for row in tracks) == len(detections)
+    first = detections[0]
+    assert float(first["probability"]) == pytest.approx(replay(labelled[0].sequence, POLICY).probabilities[0])
+
+
+def test_a_folder_for_tables_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(TableError, match="file/tables: can't be written"):
+        write_tables(tmp_path / "file" / "tables", judged_by(POLICY, crowds(1)))

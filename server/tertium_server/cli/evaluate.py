@@ -109,6 +109,14 @@ def evaluate(  # noqa: PLR0913  # the options of the command line
             rich_help_panel=RESULTS,
         ),
     ] = None,
+    tables: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Write detections.csv, tracks.csv and frames.csv there: each row with what was said of it and what it turned out to be.",
+            rich_help_panel=RESULTS,
+        ),
+    ] = None,
     jobs: JobsOption = None,
     backend: BackendOption = "loky",
     no_cache: NoCacheOption = False,
@@ -150,6 +158,7 @@ def evaluate(  # noqa: PLR0913  # the options of the command line
             metrics,
             Spread(jobs_of(jobs), backend),
             cache_of(no_cache),
+            tables,
         )
         for warning in (warning for one in labelled for warning in one.warnings):
             messages().print(f"[yellow]warning[/yellow] {warning}", soft_wrap=True)

@@ -17,6 +17,7 @@ from .evaluate import EvaluateOptions, Evaluation, compare, evaluate
 from .evaluate_decisions import read_decisions
 from .evaluate_metrics import Metric
 from .evaluate_slices import slices
+from .evaluate_tables import write_tables
 from .intervals import LEVEL
 from .judged import judge
 from .readers import Labelled
@@ -37,6 +38,8 @@ class Work:
     metrics: tuple[Metric, ...] = ()
     spread: Spread = field(default_factory=Spread)
     cache: ReplayCache | None = None
+    tables: Path | None = None
+    """Where rows of the first policy are written; None: nowhere."""
 
     def of_policies(
         self,
@@ -87,6 +90,8 @@ class Work:
 
     def _tree(self, evaluations: Sequence[Evaluation], policies: Sequence[Policy], failed: Mapping[str, str]) -> Json:
         first, places = evaluations[0], evaluations[0].places()
+        if self.tables is not None:
+            write_tables(self.tables, first.judged)
         tree: Json = {
             "version": version("tertium"),
             "matching": self.options.matching.as_json(),
