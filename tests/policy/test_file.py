@@ -268,6 +268,14 @@ class TestVersions:
                 return
         assert Policy.model_validate(content).sha256 != plain_policy().sha256
 
+    def test_a_field_that_is_added_with_a_default_leaves_the_version_of_older_policies(self) -> None:
+        class Newer(Policy):
+            added: float = 0.5
+
+        content = data(classes={"car": {"track": {"thresholds": {"yes": 0.8}}}})
+        assert Newer.model_validate(content).sha256 == Policy.model_validate(content).sha256
+        assert Newer.model_validate(content | {"added": 0.6}).sha256 != Policy.model_validate(content).sha256
+
     def test_a_version_is_the_number_and_twelve_digits_of_the_hash(self) -> None:
         policy = parse_policy(text(data(number=3)), "here")
         assert policy.version == f"3-{policy.sha256[:12]}"

@@ -86,7 +86,9 @@ def _fill_class(record: np.void, class_id: int, judgement: Judgement) -> None:
     }
     for name, value in values.items():
         record[name] = value
-    by = np.concatenate([record["track_weights"], [record["track_yes"], record["track_no"]]])
+    by = np.concatenate(
+        [record["track_weights"], [record[name] for name in ("track_yes", "track_no", "size_least", "size_most")]]
+    )
     record["fingerprint"] = zlib.crc32(by.tobytes())
 
 

@@ -98,8 +98,12 @@ class Policy(Value):
 
     @cached_property
     def sha256(self) -> str:
-        """Content hash: equal policies have equal hashes, however their files are written, whatever their number, whoever stored them."""
-        tree = {name: value for name, value in self.to_tree().items() if name not in _NOT_CONTENT}
+        """Content hash: equal policies have equal hashes, however their files are written, whatever their number, whoever stored them.
+
+        Values that are the defaults of their fields do not count: a field that a later version of Tertium adds leaves the hashes of older policies as
+        they were.
+        """
+        tree = self.model_dump(mode="json", exclude=_NOT_CONTENT, exclude_defaults=True)
         tree |= {name: list(tree[name].items()) for name in _ORDERED if name in tree}
         text = json.dumps(tree, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()

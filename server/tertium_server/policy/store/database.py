@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from sqlalchemy import Connection, RowMapping, func, insert, select, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from tertium_server.policy.errors import PolicyStoreError
 from tertium_server.policy.file import dump_policy, parse_policy
@@ -101,16 +102,16 @@ class DatabaseStore:
         try:
             with self._database.write() as connection:
                 yield connection
-        except StoreError as error:
-            raise PolicyStoreError(str(error)) from error
+        except (StoreError, SQLAlchemyError) as error:
+            raise PolicyStoreError(" ".join(str(error).split())[:500]) from error
 
     @contextmanager
     def _reading(self) -> Generator[Connection]:
         try:
             with self._database.read() as connection:
                 yield connection
-        except StoreError as error:
-            raise PolicyStoreError(str(error)) from error
+        except (StoreError, SQLAlchemyError) as error:
+            raise PolicyStoreError(" ".join(str(error).split())[:500]) from error
 
 
 def _activation(row: RowMapping) -> Activation:
