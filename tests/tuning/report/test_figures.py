@@ -7,10 +7,12 @@ import pytest
 
 from tertium_server.engine import Verdict
 from tertium_server.tuning.curve import Curve
+from tertium_server.tuning.fit.rungs import Rung
 from tertium_server.tuning.matching import Label, Scores, match
 from tertium_server.tuning.replay import replay
 from tertium_server.tuning.report.curves import share, thinned
 from tertium_server.tuning.report.packing import pack, unpack
+from tertium_server.tuning.report.phrases import RUNGS
 from tertium_server.tuning.tune import Tuning
 
 Json = dict[str, Any]
@@ -20,13 +22,15 @@ def test_the_headline_is_the_summarys(embedded: Json, tuned: Tuning) -> None:
     box, summary = embedded["headline"]["box"], tuned.summary
     for name, of in (
         ("raw", summary["all_data"]["raw"]),
+        ("calibrated", summary["held_out"]["calibrated"]),
         ("held_out", summary["held_out"]["fused"]),
         ("fused", summary["all_data"]["fused"]),
     ):
         for figure in ("best_f1", "threshold", "precision", "recall", "average_precision"):
             assert box[name][figure] == of["overall"][figure]
         assert box[name]["interval"] == of["overall"]["intervals"]["best_f1"]
-    assert box["gain"]["f1"] == box["held_out"]["best_f1"] - box["raw"]["best_f1"]
+    assert box["gain"]["f1"] == box["held_out"]["best_f1"] - box["calibrated"]["best_f1"]
+    assert box["gain_by_fold"] == box["held_out"]["by_fold"] - box["raw"]["by_fold"]
     assert embedded["summary"] == summary
 
 
@@ -82,6 +86,22 @@ def test_curve_matrix_slices_and_summary_say_the_same_at_the_exported_thresholds
     assert [sum(one[key] for one in embedded["slices"]["sequences"]) for key in ("tp", "fp", "fn", "maybe")] == [
         total[key] for key in ("tp", "fp", "fn", "maybe")
     ]
+
+
+def test_a_sequence_is_compared_at_its_own_best_thresholds(embedded: Json, tuned: Tuning) -> None:
+    for place, one in enumerate(tuned.labelled):
+        for name, scores in (("raw_f1", one.sequence.scores), ("held_out_f1", tuned.held_out[place].probabilities)):
+            labels = match(one, scores).labels
+            best = max(
+                2 * int((labels[scores >= threshold] == Label.TRUE).sum())
+                / (len(one.truth) + int((labels[scores >= threshold] >= Label.FALSE).sum()))
+                for threshold in np.unique(scores)
+            )  # fmt: skip
+            assert embedded["slices"]["sequences"][place][name] == pytest.approx(best, abs=1e-12)
+
+
+def test_every_way_of_judging_boxes_has_its_words() -> None:
+    assert RUNGS.keys() == set(map(str, Rung))
 
 
 def test_the_rows_behind_a_cell_are_what_the_cell_counts(embedded: Json, tuned: Tuning) -> None:

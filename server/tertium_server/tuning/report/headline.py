@@ -18,7 +18,7 @@ from .views import Views, Which
 
 
 def headline(views: Views) -> Json:
-    """``{unit: {"raw", "held_out", "fused", "gain"}}``, each with its interval; all classes together."""
+    """``{unit: {"raw", "held_out", "fused", "gain"}}``, each with its interval; of boxes also "calibrated" and "gain_by_fold"."""
     units = {which: view.units() for which, view in views.views.items()}
     found: Json = {"box": _boxes(views.tuning.summary)}
     for unit in units[Which.FUSED]:
@@ -35,15 +35,14 @@ def _error(views: Views, which: Which, scores: Floats, labels: Floats) -> float 
 
 
 def _boxes(summary: Json) -> Json:
-    """The summary's figures of boxes, under the page's names."""
-    sides = {
-        Which.RAW: summary["all_data"]["raw"],
-        Which.HELD_OUT: summary["held_out"]["fused"],
-        Which.FUSED: summary["all_data"]["fused"],
-    }
-    gain = summary["held_out"]["gain"]["overall"]
-    found: Json = {which.value: _of_summary(one["overall"]) for which, one in sides.items()}
-    found["gain"] = None if gain["best_f1"] is None else {"f1": gain["best_f1"], "interval": gain["best_f1_interval"]}
+    """The summary's figures of boxes, under the page's names. Gains are over the calibrated score, which is pooled over folds alike."""
+    held, names = summary["held_out"], ("raw", "calibrated", "held_out")
+    sides = dict(zip(names, (held["raw"], held["calibrated"], held["fused"]), strict=True))
+    sides["fused"] = summary["all_data"]["fused"]
+    over = held["gain_over_calibrated"]["overall"]
+    found: Json = {name: _of_summary(one["overall"]) for name, one in sides.items()}
+    found["gain"] = None if over["best_f1"] is None else {"f1": over["best_f1"], "interval": over["best_f1_interval"]}
+    found["gain_by_fold"] = held["gain"]["overall"]["best_f1_by_fold"]
     return found
 
 
@@ -51,7 +50,8 @@ def _of_summary(one: Json) -> Json:
     if one["best_f1"] is None:
         return {"best_f1": None, "undetermined": one["undetermined"]}
     names = ("best_f1", "threshold", "precision", "recall", "average_precision")
-    return {**{name: one[name] for name in names}, "interval": one["intervals"]["best_f1"]}
+    figures = {name: one[name] for name in names}
+    return {**figures, "interval": one["intervals"]["best_f1"], "by_fold": one.get("best_f1_by_fold")}
 
 
 def _others(by_view: dict[Which, Units], seed: int) -> Json:

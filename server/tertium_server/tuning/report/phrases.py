@@ -23,57 +23,63 @@ RUNGS = {
 
 
 def phrases(tree: Json) -> Json:
-    """``{"sentence", "tone", "tracks", "not_helped", "judged_by", "by_fold"}``."""
-    sentence, tone = _sentence(tree["headline"]["box"], "boxes")
-    if len(tree["summary"]["fusion_does_not_help"]) == len(tree["classes"]):
-        sentence, tone = _unfused(tree["headline"]["box"]), "poor"
-    tracks = _sentence(tree["headline"]["track"], "tracks")[0] if "track" in tree["headline"] else None
-    guard = tree["summary"].get("guard", {})
-    by_fold = [_by_fold(tree["summary"], name) for name in tree["classes"]]
-    judged_by = [
-        RUNGS.get(guard[name]["rung"], guard[name]["rung"]) if name in guard else _NOTHING for name in tree["classes"]
-    ]
+    """``{"sentence", "tone", "tracks", "not_helped", "judged_by"}``."""
+    summary, headline = tree["summary"], tree["headline"]
+    if len(summary["fusion_does_not_help"]) == len(tree["classes"]):
+        sentence, tone = _unfused(headline["box"]), "poor"
+    else:
+        sentence, tone = _boxes(headline["box"])
+    guard = summary["guard"]
     return {
         "sentence": sentence,
         "tone": tone,
-        "tracks": tracks,
+        "tracks": _tracks(headline["track"]) if "track" in headline else None,
         "not_helped": _not_helped(tree),
-        "judged_by": judged_by,
-        "by_fold": by_fold,
+        "judged_by": [RUNGS[guard[name]["rung"]] if name in guard else _NOTHING for name in tree["classes"]],
     }
 
 
-def _sentence(unit: Json, noun: str) -> tuple[str, str]:
-    gain = unit["gain"]
+def _boxes(box: Json) -> tuple[str, str]:
+    """What fusion gains on boxes, mean over folds; and how sure that is, from all folds under one threshold."""
+    if box["gain"] is None:
+        reason = next(one["undetermined"] for one in box.values() if isinstance(one, dict) and "undetermined" in one)
+        return f"What fusion gains on boxes cannot be determined: {reason}.", "poor"
+    gain, sure = box["gain_by_fold"], box["gain"]["interval"]
+    between = (
+        f"best F1 {box['raw']['by_fold']:.3f} by raw score, {box['held_out']['by_fold']:.3f} fused, "
+        f"mean over held-out folds ({difference(gain)}). With one threshold for all folds it is "
+        f"{difference(box['gain']['f1'])} over the calibrated score{_within(sure)}"
+    )
+    return _judged(gain, sure, "boxes", between)
+
+
+def _unfused(box: Json) -> str:
+    """Boxes of all classes are judged by their calibrated scores, which order them as raw scores do."""
+    said = "Fusion does not help boxes here, so the policy judges them by their calibrated scores"
+    if box["raw"]["best_f1"] is None:
+        return f"{said}."
+    return f"{said}, which order them as the raw score does: best F1 {box['raw']['best_f1']:.3f} by either."
+
+
+def _tracks(track: Json) -> str:
+    """What it gains on tracks."""
+    gain = track["gain"]
     if gain is None:
-        reason = unit["held_out"].get("undetermined") or unit["raw"].get("undetermined")
-        return f"What fusion gains on {noun} cannot be determined: {reason}.", "poor"
-    raw, held, interval = unit["raw"]["best_f1"], unit["held_out"]["best_f1"], gain["interval"]
-    between = f"best F1 {raw:.3f} by raw score, {held:.3f} fused, on data that was held out ({difference(gain['f1'])}{_within(interval)})"
-    if gain["f1"] < -_WORTH:
+        reason = track["held_out"].get("undetermined") or track["raw"].get("undetermined")
+        return f"What fusion gains on tracks cannot be determined: {reason}."
+    raw, held = track["raw"]["best_f1"], track["held_out"]["best_f1"]
+    between = f"best F1 {raw:.3f} by highest raw score, {held:.3f} fused and held out ({difference(gain['f1'])}{_within(gain['interval'])})"
+    return _judged(gain["f1"], gain["interval"], "tracks", between)[0]
+
+
+def _judged(gain: float, interval: list[float] | None, noun: str, between: str) -> tuple[str, str]:
+    if gain < -_WORTH:
         return f"Fusion loses on {noun}: {between}.", "poor"
-    if gain["f1"] <= _WORTH:
+    if gain <= _WORTH:
         return f"Fusion makes no difference on {noun}: {between}.", "unsure"
     if interval is None or interval[0] <= 0.0:
         return f"Fusion gains on {noun}, but these data can't make it sure: {between}.", "unsure"
     return f"Fusion gains on {noun}: {between}.", "good"
-
-
-def _unfused(box: Json) -> str:
-    """Boxes of all classes are judged by their calibrated scores, which order them as raw scores do: what is lost, pooling the folds loses."""
-    raw, held = box["raw"].get("best_f1"), box["held_out"].get("best_f1")
-    said = "Fusion does not help boxes here, so the policy judges them by their calibrated scores"
-    if raw is None or held is None:
-        return f"{said}."
-    return (
-        f"{said}: best F1 {raw:.3f} by raw score, {held:.3f} held out with all folds under one threshold. "
-        "A calibrated score orders boxes as the raw score does; what differs is that each fold is calibrated by itself."
-    )
-
-
-def _by_fold(summary: Json, name: str) -> list[float | None]:
-    """The mean over folds of each one's own best F1: by raw score, and held out."""
-    return [summary["held_out"][side]["classes"][name].get("best_f1_by_fold") for side in ("raw", "fused")]
 
 
 def _within(interval: list[float] | None) -> str:

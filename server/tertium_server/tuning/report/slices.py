@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tertium_server.tuning.curve import Point, UndeterminedError
+from tertium_server.tuning.curve import Point
 from tertium_server.tuning.units import Units
 
 from .packing import Json, number
@@ -31,18 +31,21 @@ class _Served:
 
 
 def slices(views: Views) -> Json:
-    """``{"total", "classes", "sequences"}``: boxes at the policy's thresholds; and the best F1 held out beside that of the raw score."""
-    served = _serve(views)
-    by_view = {name: views.views[which].boxes_by_sequence for name, which in _COMPARED.items()}
+    """``{"total", "classes", "sequences"}``: boxes at the policy's thresholds; and the best F1 held out beside that of the raw score.
+
+    Of a class that is the mean over folds, each at its own threshold, as the summary has it; of a sequence it is at its own threshold.
+    """
+    served, summary = _serve(views), views.tuning.summary["held_out"]
     classes = [
         {
             "name": class_name,
             **_figures(served, (place, slice(None))),
-            **{name: _best_f1(units.of_class(class_id)) for name, units in by_view.items()},
+            "raw_f1": summary["raw"]["classes"][class_name].get("best_f1_by_fold"),
+            "held_out_f1": summary["fused"]["classes"][class_name].get("best_f1_by_fold"),
         }
-        for place, (class_id, class_name) in enumerate(views.class_names.items())
+        for place, class_name in enumerate(views.class_names.values())
     ]
-    in_sequences = {name: _f1_by_block(units) for name, units in by_view.items()}
+    in_sequences = {name: _f1_by_block(views.views[which].boxes_by_sequence) for name, which in _COMPARED.items()}
     sequences = [
         {
             "name": one.name,
@@ -93,22 +96,8 @@ def _figures(served: _Served, where: tuple[slice | int, slice | int]) -> Json:
     }
 
 
-def _best_f1(units: Units) -> float | None:
-    try:
-        return units.curve().best().f1
-    except UndeterminedError:
-        return None
-
-
 def _f1_by_block(units: Units) -> list[float | None]:
-    """F1 in each block at the threshold that is best for all together."""
-    try:
-        best = units.curve().best()
-    except UndeterminedError:
-        return [None] * len(units.positives)
-    counts = units.counts_by_block(best.threshold)
-    columns = (counts.tp, counts.fp, counts.found, counts.positives)
-    return [
-        number(Point(threshold=best.threshold, tp=tp, fp=fp, found=found, positives=positives).f1)
-        for tp, fp, found, positives in zip(*(column.tolist() for column in columns), strict=True)
-    ]
+    """The best F1 of each block, at its own threshold; None where there is none."""
+    blocks = np.arange(len(units.positives))
+    curves = [units.in_blocks(blocks == block).curve() for block in blocks]
+    return [None if curve.obstacle else curve.best().f1 for curve in curves]

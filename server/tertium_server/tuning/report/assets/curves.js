@@ -127,7 +127,7 @@ function showByThreshold(container, curve, label, pair, best) {
 function thresholdsOf(unit, scope) {
   const pair = data.thresholds[unit]?.[scope];
   if (!pair) return [];
-  return [{ x: pair.no, label: `maybe ≥ ${figure(pair.no, 2)}`, colour: "--no" }, { x: pair.yes, label: `yes ≥ ${figure(pair.yes, 2)}`, colour: "--yes" }];
+  return [{ x: pair.no, label: `maybe ≥ ${figure(pair.no, 2)}`, colour: "--maybe-line" }, { x: pair.yes, label: `yes ≥ ${figure(pair.yes, 2)}`, colour: "--yes" }];
 }
 
 function showPoints(raw, fused, pair) {

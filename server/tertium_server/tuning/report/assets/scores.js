@@ -69,6 +69,11 @@ function showReliability() {
     return [VIEW_NAMES[view], figure(bins.error, 4), count(bins.counts.reduce((sum, value) => sum + value, 0)), count(bins.counts.length)];
   });
   byId("reliability-table").replaceChildren(tableOf([["probabilities"], ["calibration error (ECE)", true], ["boxes", true], ["bins of equal numbers", true]], rows));
+  const bins = Object.entries(data.reliability).flatMap(([view, byName]) => {
+    const one = byName[state.scope];
+    return one ? one.said.map((said, k) => [VIEW_NAMES[view], figure(said, 4), figure(one.came_true[k], 4), count(one.counts[k])]) : [];
+  });
+  byId("reliability-bins").replaceChildren(tableOf([["probabilities"], ["said", true], ["came true", true], ["boxes", true]], bins));
 }
 
 function showDistributions() {
@@ -83,6 +88,14 @@ function showDistributions() {
     ticks: { splits: () => length.edges.map((edge, at) => at), values: (self, splits) => splits.map((at) => String(length.edges[at] ?? "")) },
   });
   showDelays(place(parent), delay);
+  byId("distribution-table").replaceChildren(
+    tableOf([["IoU of right boxes"], ["YES", true], ["MAYBE", true], ["NO", true]], iou.counts.YES.map((yes, k) =>
+      [`${figure(iou.edges[k], 2)} – ${figure(iou.edges[k + 1], 2)}`, count(yes), count(iou.counts.MAYBE[k]), count(iou.counts.NO[k])])),
+    tableOf([["length"], ["true tracks", true], ["false tracks", true]], names.map((name, k) => [name, count(length.counts.true[k]), count(length.counts.false[k])])),
+    tableOf([["frames until YES"], ["true tracks", true]], [
+      ...delay.counts.flatMap((value, k) => (value ? [[k === delay.counts.length - 1 ? `${k} or more` : String(k), count(value)]] : [])), ["never", count(delay.never)],
+    ]),
+  );
 }
 
 function showIous(container, { edges, counts }) {

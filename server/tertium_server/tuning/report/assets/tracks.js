@@ -136,7 +136,7 @@ function showEvidence(body, row, evidence) {
   chart(place(body), {
     title: "Probability of track and box, and the score, over time, with the track's thresholds.", height: 220, x: x(""), y: { label: "", range: [0, 1.02], size: 62 },
     bands: [{ side: "y", from: pair.no, to: pair.yes, colour: "--maybe-band" }],
-    marks: [{ side: "y", y: pair.yes, label: "yes", colour: "--yes" }, { side: "y", y: pair.no, label: "maybe", colour: "--no" }],
+    marks: [{ side: "y", y: pair.yes, label: "yes", colour: "--yes" }, { side: "y", y: pair.no, label: "maybe", colour: "--maybe-line" }],
     layers: [
       ...(shares ? [{ kind: "points", label: "score", colour: "--raw", size: 2, xs: frames, ys: evidence.scores }] : []),
       { kind: "line", label: "box", colour: "--box", width: 1.2, xs: frames, ys: evidence.box },
