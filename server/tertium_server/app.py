@@ -36,6 +36,7 @@ from tertium_server.rpc.checkpoint import CheckpointSealer
 from tertium_server.rpc.checkpoint_key import make_or_read_key, read_key
 from tertium_server.rpc.opening import EpochClock, FrameLimits
 from tertium_server.rpc.policy_changes import labels_of
+from tertium_server.rpc.review_service import ReviewService
 from tertium_server.rpc.reviewing import ReviewLimits, ReviewLink
 from tertium_server.rpc.server import RpcServer
 from tertium_server.rpc.stream import StreamTerms
@@ -68,7 +69,8 @@ class Service:
         self._link = None if self._review is None else _make_link(settings, self._review)
         self._gate = None if self._review is None else _make_gate(settings)
         terms = _make_terms(settings, self._keeper, self._recorder, self._link)
-        self._rpc = RpcServer(settings, terms, self._keeper, self._metrics)
+        service = None if self._review is None or self._gate is None else ReviewService(self._review, self._gate)
+        self._rpc = RpcServer(settings, terms, self._keeper, self._metrics, service)
         pages = make_pages(self.registry, self.readiness, self._review_routes())
         self._web = WebServer(pages, settings.metrics_host, settings.metrics_port)
         self._watches: list[asyncio.Task[None]] = []

@@ -10,6 +10,8 @@ TertiumError
         TakenOverError              a newer call has taken the stream over
         NotReadyError               the kernels are not compiled yet; worth another try soon
         DrainingError               the server is about to stop; worth another try elsewhere
+        UnauthenticatedError        the caller does not show who it is
+        DeniedError                 the caller's roles do not allow it
         OpenTimeoutError            the caller opened a call and then said nothing
         NotFoundError               what a request names is not there
         PreconditionError           the server is not set up, or not in a state, for what a request asks
@@ -120,3 +122,11 @@ class PreconditionError(RequestError):
 
 class UnavailableError(RequestError):
     """Something that the server itself needs is away."""
+
+
+class UnauthenticatedError(RequestError):
+    """The caller does not show who it is."""
+
+
+class DeniedError(RequestError):
+    """The caller's roles do not allow it."""

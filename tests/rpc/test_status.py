@@ -10,9 +10,15 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]  # nobody's stubs
 
 from tertium_server import errors
+from tertium_server.review.errors import CaseNotFoundError, NothingToUndoError, VotedAlreadyError
 from tertium_server.rpc.status import STATUS_CODES, status_code, status_of
 
 TABLE = [
+    (errors.UnauthenticatedError("who?"), grpc.StatusCode.UNAUTHENTICATED, "who?"),
+    (errors.DeniedError("not you"), grpc.StatusCode.PERMISSION_DENIED, "not you"),
+    (CaseNotFoundError("x"), grpc.StatusCode.NOT_FOUND, "there is no case 'x'"),
+    (VotedAlreadyError("undo"), grpc.StatusCode.FAILED_PRECONDITION, "undo"),
+    (NothingToUndoError("none"), grpc.StatusCode.FAILED_PRECONDITION, "none"),
     (
         errors.InvalidRequestError.of("open.stream_id", "is empty"),
         grpc.StatusCode.INVALID_ARGUMENT,

@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from tertium_server.errors import RequestError, StartError
+from tertium_server.errors import DeniedError, StartError, UnauthenticatedError
 
 _TOKEN_FILE = "review-token"  # noqa: S105 - a file's name
 _MOST_NAME = 256
@@ -27,14 +27,6 @@ class Role(StrEnum):
     """Lease cases, look at their evidence, vote."""
     ADMIN = "admin"
     """List, watch, withdraw, delete and export."""
-
-
-class UnauthenticatedError(RequestError):
-    """The caller does not show who it is."""
-
-
-class DeniedError(RequestError):
-    """The caller's roles do not allow it."""
 
 
 @dataclass(frozen=True, slots=True)

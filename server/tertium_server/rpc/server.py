@@ -10,7 +10,7 @@ from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from tertium.v1 import policy_service_pb2, policy_service_pb2_grpc
+from tertium.v1 import policy_service_pb2, policy_service_pb2_grpc, review_service_pb2, review_service_pb2_grpc
 from tertium_server.config import Settings, split_address
 from tertium_server.errors import StartError
 from tertium_server.logs import get_logger
@@ -23,11 +23,12 @@ from tertium_server.rpc.heavy import HeavyWork
 from tertium_server.rpc.policy_changes import PolicyChanges
 from tertium_server.rpc.policy_service import SERVICE as POLICY_SERVICE
 from tertium_server.rpc.policy_service import PolicyService
+from tertium_server.rpc.review_service import SERVICE as REVIEW_SERVICE
+from tertium_server.rpc.review_service import ReviewService
 from tertium_server.rpc.stream import StreamTerms
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-_HEALTH_SERVICES = ("", SERVICE, POLICY_SERVICE)
 # A watcher that does not read holds the health servicer's lock: telling the others must not wait for it for ever.
 _TELL_SECONDS = 2.0
 # Statuses of calls that have ended are still on their way when the last call is gone.
@@ -48,7 +49,14 @@ class Listening:
 class RpcServer:
     """Listens from ``start`` on, serves from ``serve`` on, drains and ends with ``stop``."""
 
-    def __init__(self, settings: Settings, terms: StreamTerms, keeper: PolicyKeeper, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        terms: StreamTerms,
+        keeper: PolicyKeeper,
+        metrics: Metrics,
+        review: ReviewService | None = None,
+    ) -> None:
         self._settings = settings
         self.calls = Calls(settings.max_streams)
         self.policy_changes = PolicyChanges(keeper, self.calls, metrics.policy)
@@ -58,6 +66,11 @@ class RpcServer:
         counter.add(SERVICE, "DecideBatch", "unary")
         for method in policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"].methods:
             counter.add(POLICY_SERVICE, method.name, "unary")
+        self._services = [SERVICE, POLICY_SERVICE]
+        if review is not None:
+            self._services.append(REVIEW_SERVICE)
+            for method in review_service_pb2.DESCRIPTOR.services_by_name["ReviewService"].methods:
+                counter.add(REVIEW_SERVICE, method.name, "server_stream" if method.server_streaming else "unary")
         counter.add(health.SERVICE_NAME, "Check", "unary")
         counter.add(health.SERVICE_NAME, "Watch", "server_stream")
         if settings.reflection:
@@ -76,10 +89,12 @@ class RpcServer:
         self._server.add_generic_rpc_handlers((service.handler(),))
         policies = PolicyService(keeper, self.policy_changes)
         policy_service_pb2_grpc.add_PolicyServiceServicer_to_server(policies, self._server)
+        if review is not None:
+            review_service_pb2_grpc.add_ReviewServiceServicer_to_server(review, self._server)
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:
-            names = (SERVICE, POLICY_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+            names = (*self._services, health.SERVICE_NAME, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, self._server)
         self._log = get_logger("rpc")
 
@@ -89,7 +104,7 @@ class RpcServer:
         Raises:
             StartError: The address can't be listened on.
         """
-        for name in _HEALTH_SERVICES:
+        for name in ("", *self._services):
             await self._health.set(name, _NOT_SERVING)
         host, _ = split_address(self._settings.listen)
         try:
@@ -104,7 +119,7 @@ class RpcServer:
     async def serve(self) -> None:
         """Takes calls from now on, and says so."""
         self.calls.refusal = None
-        for name in _HEALTH_SERVICES:
+        for name in ("", *self._services):
             await self._health.set(name, _SERVING)
 
     async def stop(self, seconds: float) -> bool:

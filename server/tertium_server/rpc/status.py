@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]  # nobody's stubs
 
 from tertium_server.errors import (
+    DeniedError,
     DrainingError,
     InvalidRequestError,
     LimitExceededError,
@@ -20,6 +21,7 @@ from tertium_server.errors import (
     PreconditionError,
     RequestError,
     TakenOverError,
+    UnauthenticatedError,
     UnavailableError,
 )
 
@@ -40,6 +42,8 @@ STATUS_CODES: dict[type[RequestError], grpc.StatusCode] = {
     NotFoundError: grpc.StatusCode.NOT_FOUND,
     PreconditionError: grpc.StatusCode.FAILED_PRECONDITION,
     UnavailableError: grpc.StatusCode.UNAVAILABLE,
+    UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
+    DeniedError: grpc.StatusCode.PERMISSION_DENIED,
 }
 """The code of each kind of error; that of a subclass is its base's."""
 

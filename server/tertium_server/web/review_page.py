@@ -12,9 +12,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tertium_server.errors import RequestError
+from tertium_server.errors import DeniedError, InvalidRequestError, RequestError, UnauthenticatedError
 from tertium_server.logs import get_logger
-from tertium_server.review.access import Caller, DeniedError, Gate, Role, UnauthenticatedError
+from tertium_server.review.access import Caller, Gate, Role
 from tertium_server.review.department import ReviewDepartment
 from tertium_server.review.errors import CaseNotFoundError, NothingToUndoError, VotedAlreadyError
 from tertium_server.review.reading import has_voted, queue_state, votes_of
@@ -51,10 +51,6 @@ _STATUS: dict[type[Exception], int] = {
 }
 
 Action = Callable[[Caller, dict[str, Any]], Any]
-
-
-class BadRequestError(RequestError):
-    """A request of the page's that does not hold what it should."""
 
 
 class ReviewPages:
@@ -165,7 +161,7 @@ class ReviewPages:
         answers = {answer.value: answer for answer in Answer}
         answer = answers.get(_text(body, "answer"))
         if answer is None:
-            raise BadRequestError(f"answer has to be one of {', '.join(answers)}")
+            raise InvalidRequestError.of("answer", f"has to be one of {', '.join(answers)}")
         name = _text(body, "case")
         outcome = self._office.vote(name, caller.name, _text(body, "token"), answer, origin="page")
         return {"fenced": outcome.fenced, "late": outcome.late, "revealed": self._revealed(outcome.case, caller)}
@@ -224,26 +220,26 @@ async def _read_body(request: Request) -> dict[str, Any]:
     """The JSON object that a request holds.
 
     Raises:
-        BadRequestError: It holds none, or too large a one.
+        InvalidRequestError: It holds none, or too large a one.
     """
     data = b""
     async for piece in request.stream():
         data += piece
         if len(data) > _MOST_BODY:
-            raise BadRequestError(f"a request has at most {_MOST_BODY} bytes")
+            raise InvalidRequestError.of("", f"a request has at most {_MOST_BODY} bytes")
     try:
         body = json.loads(data or b"{}")
     except (ValueError, RecursionError) as error:
-        raise BadRequestError("the request is no JSON") from error
+        raise InvalidRequestError.of("", "the request is no JSON") from error
     if not isinstance(body, dict):
-        raise BadRequestError("the request is no JSON object")
+        raise InvalidRequestError.of("", "the request is no JSON object")
     return body
 
 
 def _text(body: dict[str, Any], name: str) -> str:
     value = body.get(name)
     if not isinstance(value, str):
-        raise BadRequestError(f"{name} is missing")
+        raise InvalidRequestError.of(name, "is missing")
     return value
 
 
