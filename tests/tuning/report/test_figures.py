@@ -9,6 +9,7 @@ from tertium_server.engine import Verdict
 from tertium_server.tuning.curve import Curve
 from tertium_server.tuning.fit.rungs import Rung
 from tertium_server.tuning.matching import Label, Scores, match
+from tertium_server.tuning.readers import Kind
 from tertium_server.tuning.replay import replay
 from tertium_server.tuning.report.curves import share, thinned
 from tertium_server.tuning.report.packing import pack, unpack
@@ -91,10 +92,10 @@ def test_curve_matrix_slices_and_summary_say_the_same_at_the_exported_thresholds
 def test_a_sequence_is_compared_at_its_own_best_thresholds(embedded: Json, tuned: Tuning) -> None:
     for place, one in enumerate(tuned.labelled):
         for name, scores in (("raw_f1", one.sequence.scores), ("held_out_f1", tuned.held_out[place].probabilities)):
-            labels = match(one, scores).labels
+            labels, objects = match(one, scores).labels, int((one.truth.kinds == Kind.EVALUATE).sum())
             best = max(
                 2 * int((labels[scores >= threshold] == Label.TRUE).sum())
-                / (len(one.truth) + int((labels[scores >= threshold] >= Label.FALSE).sum()))
+                / (objects + int((labels[scores >= threshold] >= Label.FALSE).sum()))
                 for threshold in np.unique(scores)
             )  # fmt: skip
             assert embedded["slices"]["sequences"][place][name] == pytest.approx(best, abs=1e-12)
