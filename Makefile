@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench lint format types protos check-protos wheel constraints clean
+.PHONY: help demo test bench accuracy association lint format types protos check-protos wheel constraints clean
 
 help: ## Lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /:/' | while IFS=: read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
@@ -27,6 +27,14 @@ test: $(VENV)/.dev ## Runs the tests
 
 bench: $(VENV)/.dev ## Measures speed and memory; writes JSON and a plot
 	$(BIN)/python benchmarks/run.py $(ARGS)
+
+accuracy: $(VENV)/.dev ## Measures probabilities on labelled recordings beside scores and rules of thumb (DATA="FOLDER ...")
+	@test -n "$(DATA)" || { echo 'Name labelled recordings: make accuracy DATA="FOLDER ..."' >&2; exit 1; }
+	$(BIN)/python benchmarks/accuracy.py $(DATA) $(ARGS)
+
+association: $(VENV)/.dev ## Measures tracks beside other trackers' on labelled recordings (DATA="FOLDER ...")
+	@test -n "$(DATA)" || { echo 'Name labelled recordings: make association DATA="FOLDER ..."' >&2; exit 1; }
+	$(BIN)/python benchmarks/association.py $(DATA) $(ARGS)
 
 lint: $(VENV)/.dev ## Checks style of Python and .proto files, and that the contract breaks no caller of BASE
 	$(BIN)/ruff check

@@ -11,16 +11,15 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from harness.plots import Chart, save
 from harness.report import Bound, describe_machine, print_table, write_json
+from scoring.reading import read_sets
 from scoring.runs import CALIBRATED, FUSED, RAW, Effort, measure
-
-from tertium_server.tuning.readers import FORMATS, Labelled, ReadError, UnreadableError, read_labelled
 
 _RESULTS = Path(__file__).parent / "results"
 _HEAD = (
@@ -39,39 +38,6 @@ _HEAD = (
     "until YES",
     "never",
 )
-
-
-def read_sets(argument: str) -> Iterator[tuple[str, Sequence[Labelled]]]:
-    """Name and sequences of each data set that an argument names: itself, or those of its folders that hold labelled recordings."""
-    format_name, colon, folder = argument.partition(":")
-    if colon and format_name in FORMATS:
-        yield Path(folder).name, read_labelled(Path(folder), Path(folder), format_name)
-        return
-    path = Path(argument)
-    whole = _read(path)
-    if whole:
-        yield path.name, whole
-        return
-    found = False
-    for below in sorted(path.iterdir()) if path.is_dir() else []:
-        part = _read(below) if below.is_dir() else ()
-        if part:
-            found = True
-            yield below.name, part
-        elif below.is_dir():
-            print(f"{below.name}: left out, it holds no labelled recordings", file=sys.stderr)
-    if not found:
-        sys.exit(f"{argument}: no labelled recordings of a known format; name it, as in mot:{argument}, to hear why")
-
-
-def _read(path: Path) -> Sequence[Labelled]:
-    """The sequences, by the first format that can read them; none where none can."""
-    for format_name in FORMATS:
-        try:
-            return read_labelled(path, path, format_name)
-        except (ReadError, UnreadableError):
-            continue
-    return ()
 
 
 def rows_of(results: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

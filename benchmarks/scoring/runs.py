@@ -106,7 +106,7 @@ def _hold_out_sequences(
         told(f"{place + 1} of {len(labelled)}: without {one.name}")
         rest = [other for other in labelled if other is not one]
         found = [matches[index] for index, other in enumerate(labelled) if other is not one]
-        chosen, policy = _tuned(rest, found, effort)
+        chosen, policy = tuned(rest, found, effort)
         seen = observe(one, matches[place], policy, workspace)
         rungs.append({name: str(rung) for name, rung in chosen.items()})
         held.append(
@@ -121,7 +121,7 @@ def _hold_out_sequences(
     return held, rungs
 
 
-def _tuned(
+def tuned(
     labelled: Sequence[Labelled], matches: Sequence[Matches], effort: Effort
 ) -> tuple[Mapping[str, Rung], Policy]:
     """The policy that tuning comes to, thresholds apart."""

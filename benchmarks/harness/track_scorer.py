@@ -1,0 +1,146 @@
+"""Tracks against truth by TrackEval, and other trackers' tracks, in the rivals' environment.
+
+    track_scorer.py run TRACKER THRESHOLD DETECTIONS.npz TRACKS.npz     one rival over one recording
+    track_scorer.py score RECORDING.npz:TRACKS.npz …                    prints HOTA, DetA, AssA, IDF1 and MOTA of all together, as JSON
+
+A recording holds det_frames (N,), det_boxes (N, 4), det_scores (N,), true_frames (M,), true_boxes (M, 4), true_ids (M,), kinds (M,) of truth (0 to be
+found, 1 to be ignored, 2 a region to be ignored), first_frame, length, fps, least_height; tracks hold frames (K,), boxes (K, 4), ids (K,).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+_MATCH = 0.5
+_REGION_SHARE = 0.5
+
+
+def _sort(package: Any, threshold: float, fps: float) -> Any:  # noqa: ANN401 - a package that is not there for the checkers
+    return package.SORTTracker(frame_rate=fps, track_activation_threshold=threshold)
+
+
+def _byte_track(package: Any, threshold: float, fps: float) -> Any:  # noqa: ANN401
+    # New tracks want a little more than old ones, as its authors have it.
+    return package.ByteTrackTracker(
+        frame_rate=fps, high_conf_det_threshold=threshold, track_activation_threshold=min(threshold + 0.1, 1.0)
+    )
+
+
+def _oc_sort(package: Any, threshold: float, fps: float) -> Any:  # noqa: ANN401
+    return package.OCSORTTracker(frame_rate=fps, high_conf_det_threshold=threshold)
+
+
+TRACKERS: dict[str, Callable[[Any, float, float], Any]] = {"ByteTrack": _byte_track, "OC-SORT": _oc_sort, "SORT": _sort}
+
+
+def run(name: str, threshold: float, recording: Any, path: str) -> None:  # noqa: ANN401 - npz
+    """Writes the tracks of a rival."""
+    supervision = import_module("supervision")
+    tracker = TRACKERS[name](import_module("trackers"), threshold, float(recording["fps"]))
+    frames, boxes, ids = [], [], []
+    order = np.argsort(recording["det_frames"], kind="stable")
+    numbers = recording["det_frames"][order]
+    for frame in range(int(recording["first_frame"]), int(recording["first_frame"]) + int(recording["length"])):
+        mine = order[np.searchsorted(numbers, frame) : np.searchsorted(numbers, frame, side="right")]
+        detections = supervision.Detections(
+            xyxy=recording["det_boxes"][mine].astype(np.float32),
+            confidence=recording["det_scores"][mine].astype(np.float32),
+            class_id=np.zeros(len(mine), int),
+        )
+        tracked = tracker.update(detections)
+        if tracked.tracker_id is None:
+            continue
+        sure = tracked.tracker_id >= 0  # -1: seen, and not yet a track
+        frames.append(np.full(int(sure.sum()), frame))
+        boxes.append(tracked.xyxy[sure])
+        ids.append(tracked.tracker_id[sure])
+    np.savez(path, frames=np.concatenate(frames), boxes=np.concatenate(boxes), ids=np.concatenate(ids))
+
+
+def score(pairs: list[tuple[Any, Any]]) -> dict[str, float]:
+    """Figures over recordings and their tracks, put together as TrackEval does."""
+    metrics = import_module("trackeval").metrics
+    found = {}
+    for metric in (metrics.HOTA(), metrics.CLEAR({"PRINT_CONFIG": False}), metrics.Identity({"PRINT_CONFIG": False})):
+        parts = {str(place): metric.eval_sequence(_data(*pair)) for place, pair in enumerate(pairs)}
+        found |= metric.combine_sequences(parts)
+    return {name: float(np.mean(found[name])) for name in ("HOTA", "DetA", "AssA", "IDF1", "MOTA", "IDSW")}
+
+
+def _data(recording: Any, tracks: Any) -> dict[str, Any]:  # noqa: ANN401 - npz
+    """What TrackEval's metrics ask for, without what is to be ignored."""
+    begun, length = int(recording["first_frame"]), int(recording["length"])
+    counted = recording["kinds"] == 0
+    true_ids = np.unique(recording["true_ids"][counted])
+    rows = []
+    for frame in range(begun, begun + length):
+        mine = tracks["frames"] == frame
+        there = recording["true_frames"] == frame
+        objects, boxes = there & counted, tracks["boxes"][mine]
+        similarity = overlaps(recording["true_boxes"][objects], boxes)
+        keep = _kept(boxes, similarity, recording, there & ~counted)
+        rows.append((recording["true_ids"][objects], tracks["ids"][mine][keep], similarity[:, keep]))
+    track_ids = np.unique(np.concatenate([ids for _, ids, _ in rows]))
+    return {
+        "num_timesteps": length,
+        "num_gt_ids": len(true_ids),
+        "num_tracker_ids": len(track_ids),
+        "num_gt_dets": sum(len(ids) for ids, _, _ in rows),
+        "num_tracker_dets": sum(len(ids) for _, ids, _ in rows),
+        "gt_ids": [np.searchsorted(true_ids, ids) for ids, _, _ in rows],
+        "tracker_ids": [np.searchsorted(track_ids, ids) for _, ids, _ in rows],
+        "similarity_scores": [similarity for *_, similarity in rows],
+    }
+
+
+def _kept(boxes: Any, similarity: Any, recording: Any, ignored: Any) -> Any:  # noqa: ANN401 - arrays
+    """(K,) which boxes count: those that find an object, and those that show nothing that is to be ignored."""
+    keep = np.ones(len(boxes), bool)
+    if not len(boxes):
+        return keep
+    pairs = linear_sum_assignment(-np.where(similarity >= _MATCH, similarity, 0.0))
+    finds = np.zeros(len(boxes), bool)
+    finds[[column for row, column in zip(*pairs, strict=True) if similarity[row, column] >= _MATCH]] = True
+    whole = recording["kinds"][ignored] == 1
+    others = recording["true_boxes"][ignored]
+    keep &= ~(overlaps(others[whole], boxes) >= _MATCH).any(axis=0)
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    keep &= ~(intersections(others[~whole], boxes) >= _REGION_SHARE * areas).any(axis=0)
+    keep &= boxes[:, 3] - boxes[:, 1] > float(recording["least_height"])
+    return keep | finds
+
+
+def intersections(one: Any, other: Any) -> Any:  # noqa: ANN401 - arrays
+    """(A, B) shared areas of boxes (A, 4) and (B, 4)."""
+    low = np.maximum(one[:, None, :2], other[None, :, :2])
+    high = np.minimum(one[:, None, 2:], other[None, :, 2:])
+    return np.prod(np.maximum(high - low, 0.0), axis=2)
+
+
+def overlaps(one: Any, other: Any) -> Any:  # noqa: ANN401 - arrays
+    """(A, B) IoUs."""
+    shared = intersections(one, other)
+    areas = [(boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) for boxes in (one, other)]
+    return shared / (areas[0][:, None] + areas[1][None, :] - shared)
+
+
+def main() -> None:
+    """Runs or scores."""
+    what, *rest = sys.argv[1:]
+    if what == "run":
+        name, threshold, recording, path = rest
+        run(name, float(threshold), np.load(recording), path)
+    else:
+        pairs = [tuple(np.load(path) for path in pair.split(":")) for pair in rest]
+        print(json.dumps(score(pairs)))
+
+
+if __name__ == "__main__":
+    main()
