@@ -82,6 +82,18 @@ def test_it_asks_for_nothing_complains_of_nothing_and_fits(visit: Visit, address
     assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+def test_charts_that_were_out_of_sight_are_there_again(visit: Visit) -> None:
+    shown = "[...document.querySelectorAll('#scores .chart canvas')].length"
+    before = visit.page.evaluate(shown)
+    visit.page.evaluate("document.querySelector('#scores').hidden = true")
+    visit.page.evaluate("new Promise(requestAnimationFrame).then(() => new Promise(requestAnimationFrame))")
+    visit.page.evaluate("document.querySelector('#scores').hidden = false")
+    visit.page.evaluate("new Promise(requestAnimationFrame).then(() => new Promise(requestAnimationFrame))")
+    assert visit.page.evaluate(shown) == before > 0
+    for canvas in visit.page.locator("#scores .chart canvas").all():
+        assert canvas.evaluate(PAINTED) > 2
+
+
 def test_hostile_names_are_shown_and_do_nothing(visit: Visit) -> None:
     shown = visit.page.locator("#slices").inner_text()
     assert HOSTILE_SEQUENCE in shown

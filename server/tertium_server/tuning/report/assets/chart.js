@@ -17,10 +17,10 @@ function chart(container, options) {
 }
 
 function draw(container, options) {
+  const width = Math.floor(container.clientWidth);
+  if (!width) return; // out of sight: drawn when it has its size again
   container.plot?.destroy();
   container.replaceChildren();
-  const width = Math.floor(container.clientWidth);
-  if (!width) return;
   const height = options.height ?? Math.round(Math.min(340, Math.max(240, width * 0.62)));
   const hint = element("div", { class: "hint", hidden: true });
   const plot = new uPlot(
