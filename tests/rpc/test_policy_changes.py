@@ -64,8 +64,8 @@ class Policies:
     def __init__(self, live: Live) -> None:
         self.stub = PolicyServiceStub(live.channel)
 
-    async def put(self, policy: Policy, **story: str) -> str:
-        return (await self.stub.PutPolicy(pb.PutPolicyRequest(document=dump_policy(policy), **story))).policy.version
+    async def put(self, policy: Policy) -> str:
+        return (await self.stub.PutPolicy(pb.PutPolicyRequest(document=dump_policy(policy)))).policy.version
 
     async def activate(self, version: str) -> pb.ActivatePolicyResponse:
         return await self.stub.ActivatePolicy(pb.ActivatePolicyRequest(version=version))
@@ -325,7 +325,7 @@ class TestShadow:
             (verdict(probability, (0.4, 0.1)), verdict(probability, (0.8, 0.5)))
             for probability in decisions.probabilities
         )
-        names = {YES: "yes", MAYBE: "maybe", NO: "no"}
+        names: dict[int, str] = {YES: "yes", MAYBE: "maybe", NO: "no"}
         assert {pair: count for pair, count in counts.items() if count} == {
             (names[active], names[shadow]): count for (active, shadow), count in expected.items()
         }
@@ -383,3 +383,18 @@ class TestShadow:
 
 def test_the_open_message_of_these_tests_is_of_one_class() -> None:
     assert dict(open_message().class_names) == {1: "person"}
+
+
+async def test_zones_that_can_not_be_placed_are_told_of_in_the_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    zone = {"polygon": [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]], "all": {"box": {"thresholds": {"yes": 0.9}}}}
+    zoned = Policy.model_validate(default_policy().to_tree() | {"zones": {"drive": zone}})
+    (tmp_path / "site.yaml").write_text(dump_policy(zoned))
+    async with serving(tmp_path / "data", policy=tmp_path / "site.yaml") as live:
+        await opened(live, stream_id="sized")
+        await opened(live, stream_id="unsized", frame_width=0, frame_height=0)
+    captured = capsys.readouterr()
+    [line] = [line for line in (captured.out + captured.err).splitlines() if "zones without effect" in line]
+    assert "unsized" in line
+    assert "drive" in line

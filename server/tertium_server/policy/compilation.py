@@ -2,7 +2,7 @@
 
 import math
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from tertium_server.policy.resolution import (
     open_profiles,
     profile_for,
     profiles_of,
+    unplaced_zones,
     zones_of,
 )
 from tertium_server.policy.schedule import constant_around
@@ -151,7 +152,10 @@ class _StreamPlan:
         self._policy = policy
         self._settings = settings
         self._stream_id = stream_id
-        self._zones = _placeable(zones_of(policy, settings.group, stream_id), settings)
+        size_known = settings.frame_width > 0 and settings.frame_height > 0
+        unplaced = unplaced_zones(policy, settings.group, stream_id, size_known=size_known)
+        zones = zones_of(policy, settings.group, stream_id)
+        self._zones = {name: zone for name, zone in zones.items() if name not in unplaced}
         self.profiles = profiles_of(policy, settings.group, stream_id)
         self._corners = _corners(self._zones.values(), settings)
         counts = [0, *(len(zone.polygon) for zone in self._zones.values())]
@@ -204,11 +208,6 @@ class _StreamPlan:
         tracker: Records = np.zeros(1, TRACKER)
         _fill_tracker(tracker[0], effective_tracker(self._policy, group, self._stream_id), judgements, self._settings)
         return judges, tracker
-
-
-def _placeable(zones: Mapping[str, Zone], settings: StreamSettings) -> dict[str, Zone]:
-    known = settings.frame_width > 0 and settings.frame_height > 0
-    return {name: zone for name, zone in zones.items() if known or zone.units == "pixels"}
 
 
 def _corners(zones: Iterable[Zone], settings: StreamSettings) -> npt.NDArray[np.float64]:

@@ -66,6 +66,12 @@ def zones_of(policy: Policy, group: str, stream: str) -> dict[str, Zone]:
     return {name: zone for name, zone in policy.zones.items() if is_for(zone, group, stream)}
 
 
+def unplaced_zones(policy: Policy, group: str, stream: str, *, size_known: bool) -> list[str]:
+    """Zones that a stream should have and can't: they are relative, and nobody knows the size of its frames."""
+    zones = {} if size_known else zones_of(policy, group, stream)
+    return [name for name, zone in zones.items() if zone.units == "relative"]
+
+
 def profiles_of(policy: Policy, group: str, stream: str) -> dict[str, Profile]:
     """The profiles that are meant for a stream, in order."""
     return {name: profile for name, profile in policy.profiles.items() if is_for(profile, group, stream)}

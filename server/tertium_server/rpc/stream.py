@@ -10,12 +10,20 @@ from numpy.typing import NDArray
 
 from tertium.recording import Recorder
 from tertium.v1 import stream_pb2
-from tertium_server.engine import DecisionColumns, EngineParameters, FrameColumns, SnapshotError, StreamEngine
+from tertium_server.engine import (
+    DecisionColumns,
+    EngineParameters,
+    FrameColumns,
+    SnapshotError,
+    StreamEngine,
+    StreamSettings,
+)
 from tertium_server.errors import CheckpointRefusedError, InvalidRequestError
-from tertium_server.logs import get_logger
+from tertium_server.logs import Throttle, get_logger
 from tertium_server.metrics import Rejection, StreamCounts
 from tertium_server.policy import Policy, compile_parameters
 from tertium_server.policy.keeper import InForce
+from tertium_server.policy.resolution import unplaced_zones
 from tertium_server.rpc import notices, wire
 from tertium_server.rpc.answers import Answer, Answerer
 from tertium_server.rpc.checkpoint import CheckpointSealer, StreamState
@@ -38,6 +46,7 @@ SILENCE: bytes = _Silence()
 """In place of a response: there is none. Told by identity, for a response may well be empty."""
 
 _LOG = get_logger("policy")
+_COMPLAINTS = Throttle(3600.0)
 _NOTHING_YET = -1
 _END_OF_INDICES = 2**62
 
@@ -186,7 +195,7 @@ class Stream:
 
     def prepare(self, wanted: InForce) -> None:
         """Compiles a policy that is about to come into force. May be called by another thread than that which answers."""
-        self._prepared = (wanted, compile_parameters(wanted.policy, self._settings, self.stream_id))
+        self._prepared = (wanted, _compiled(wanted.policy, self._settings, self.stream_id))
 
     def _change_policy(self) -> None:
         """Goes over to what is in force now: between two messages, so that one policy judges all of each."""
@@ -484,8 +493,19 @@ def _check_resumed(opening: Opening, state: StreamState) -> None:
         )
 
 
+def _compiled(policy: Policy, settings: StreamSettings, stream_id: str) -> EngineParameters:
+    """A stream's parameters. Zones that can't be placed are left out, and the log says so: once an hour for each stream."""
+    size_known = settings.frame_width > 0 and settings.frame_height > 0
+    unplaced = unplaced_zones(policy, settings.group, stream_id, size_known=size_known)
+    if unplaced and _COMPLAINTS.admit(stream_id) is not None:
+        _LOG.warning(
+            "zones without effect: open.frame_width and frame_height are missing", stream=stream_id, zones=unplaced
+        )
+    return compile_parameters(policy, settings, stream_id)
+
+
 def _make_engine(opening: Opening, policy: Policy, state: StreamState | None) -> StreamEngine:
-    parameters = compile_parameters(policy, opening.settings, opening.stream_id)
+    parameters = _compiled(policy, opening.settings, opening.stream_id)
     if state is None:
         return StreamEngine(parameters, opening.settings)
     try:
