@@ -54,11 +54,10 @@ def main() -> None:
         if track % 20 == first % 20:
             # Some go by the spool, as while the store is away.
             spool.put(batch)
-            found = spool.oldest()
-            if found is not None:
-                file, waiting = found
-                names = desk.book(waiting)
-                spool.remove(file)
+            names = list[str]()
+            while (found := spool.oldest()) is not None:
+                names += desk.book(found[1])
+                spool.remove(found[0])
         else:
             names = desk.book(batch)
         for name in names:

@@ -60,7 +60,7 @@ class Office:
         (lease,) = (await self.call("LeaseCases", pb.LeaseCasesRequest(), name)).leases
         return lease
 
-    async def vote(self, lease: Any, answer: int = pb.ANSWER_YES, name: str = "anna") -> Any:
+    async def vote(self, lease: Any, answer: Any = pb.ANSWER_YES, name: str = "anna") -> Any:
         request = pb.CastVoteRequest(case_id=lease.view.case_id, token=lease.token, answer=answer)
         return await self.call("CastVote", request, name)
 
@@ -206,8 +206,9 @@ async def test_whoever_watches_is_told_of_the_queue_and_its_changes(office: Offi
 
 
 async def test_an_export_holds_every_answer_with_its_weight_the_least_certain_first(office: Office) -> None:
-    rules = {"probability": 0.9}
-    office.department.office.book([shown(k, probability=0.5 - k / 1000) for k in range(60)] + [shown(99, **rules)])
+    office.department.office.book(
+        [shown(k, probability=0.5 - k / 1000) for k in range(60)] + [shown(99, probability=0.9)]
+    )
     for _ in range(61):
         await office.vote(await office.lease())
     call = office.stub.ExportReviews(pb.ExportReviewsRequest(), metadata=office.shows("chief"))

@@ -109,6 +109,16 @@ def cases_by_state(connection: Connection, now: int) -> dict[tuple[str, str], in
     return {(source, name): count for source, name, count in connection.execute(query).all()}
 
 
+def answers_by_source(connection: Connection) -> dict[tuple[str, str], int]:
+    """Numbers of answered cases by source and answer."""
+    query = (
+        select(_cases.source, _cases.answer, func.count())
+        .where(_cases.answer.is_not(None))
+        .group_by(_cases.source, _cases.answer)
+    )
+    return {(source, answer): count for source, answer, count in connection.execute(query).all()}
+
+
 def oldest_by_source(connection: Connection) -> dict[str, int]:
     """When the oldest waiting case of each source was opened."""
     query = (

@@ -1,0 +1,157 @@
+"""`tertium review`: cases and answers, straight from the store; the server need not run."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import sys
+from collections.abc import Generator
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .failure import MISUSED, CommandError
+from .output import STDOUT, written
+
+if TYPE_CHECKING:
+    from tertium_server.storage import Database
+
+HELP = (
+    "Look at cases and at what people answered, export the answers, and make tokens for reviewers.\n\n"
+    "Reads the store of the server: of --data-dir, or the one that --store names."
+)
+
+application = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode="rich")
+
+_DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        envvar="TERTIUM_DATA_DIR",
+        help="The server's data folder.",
+        show_default="~/.local/share/tertium",
+    ),
+]
+_Store = Annotated[
+    str | None,
+    typer.Option(metavar="URL", envvar="TERTIUM_STORE", help="The store, where it is not in the data folder."),
+]
+
+
+class ExportFormat(StrEnum):
+    """Forms of training data."""
+
+    JSONL = "jsonl"
+    COCO = "coco"
+
+
+class RoleName(StrEnum):
+    """What the holder of a token may do."""
+
+    INGEST = "ingest"
+    REVIEW = "review"
+    ADMIN = "admin"
+
+
+@application.command("list")
+def list_cases(
+    *,
+    stream: Annotated[str, typer.Option(metavar="NAME", help="Only cases of this stream.")] = "",
+    waiting: Annotated[bool, typer.Option("--waiting", help="Only cases that wait for a vote.")] = False,
+    most: Annotated[int, typer.Option("--most", metavar="N", min=1, max=100_000, help="Most cases.")] = 50,
+    data_dir: _DataDir = None,
+    store: _Store = None,
+) -> None:
+    """Cases, newest first: id, state, source, class, stream, probability, and what holds."""
+    from tertium_server.review.reading import list_cases as read_cases  # noqa: PLC0415  # loads the store
+    from tertium_server.review.values import WAITING  # noqa: PLC0415
+
+    with _opened(data_dir, store) as database, database.read() as connection:
+        cases = read_cases(connection, states=WAITING if waiting else (), stream=stream, most=most)
+    for case in cases:
+        opened = datetime.fromtimestamp(case.opened_at / 1e6, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        told = f"{case.verdict.value} by {case.decided_by.value}"
+        columns = (case.id, opened, case.state.value, case.source.value, f"{case.probability:.3f}", told)
+        sys.stdout.write("  ".join((*columns, ascii(case.class_name), ascii(case.stream_id))) + "\n")
+
+
+@application.command()
+def stats(*, data_dir: _DataDir = None, store: _Store = None) -> None:
+    """The queue in numbers: what waits, and what people answered, by source."""
+    from tertium_server.review.reading import answers_by_source, cases_by_state, queue_state  # noqa: PLC0415
+    from tertium_server.review.values import now_micros  # noqa: PLC0415
+
+    with _opened(data_dir, store) as database, database.read() as connection:
+        now = now_micros()
+        queue, waiting, answered = (
+            queue_state(connection, now),
+            cases_by_state(connection, now),
+            answers_by_source(connection),
+        )
+    lines = [
+        f"waiting          {queue.waiting}",
+        f"leased           {queue.leased}",
+        f"votes last hour  {queue.votes_last_hour}",
+    ]
+    lines += [f"waiting  {source:10} {state:14} {count}" for (source, state), count in sorted(waiting.items())]
+    lines += [f"answered {source:10} {answer:14} {count}" for (source, answer), count in sorted(answered.items())]
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+@application.command()
+def export(
+    *,
+    form: Annotated[
+        ExportFormat, typer.Option("--format", help="jsonl: a line a case; coco: one document.")
+    ] = ExportFormat.JSONL,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to; - is standard output.")] = STDOUT,
+    stream: Annotated[str, typer.Option(metavar="NAME", help="Only cases of this stream.")] = "",
+    data_dir: _DataDir = None,
+    store: _Store = None,
+) -> None:
+    """What people answered yes or no, as training data, the least certain first, each with the number of tracks it stands for."""
+    from tertium_server.review.exporting import write_coco, write_jsonl  # noqa: PLC0415
+    from tertium_server.review.reading import reviewed  # noqa: PLC0415
+
+    write = write_coco if form is ExportFormat.COCO else write_jsonl
+    with _opened(data_dir, store) as database, written(out) as file:
+        count = write(reviewed(database, stream=stream), file)
+    sys.stderr.write(f"{count} answered cases\n")
+
+
+@application.command()
+def token(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose it is: votes are kept under this name.")],
+    *,
+    role: Annotated[list[RoleName] | None, typer.Option(help="What its holder may do; may be given again.")] = None,
+) -> None:
+    """Make a token: printed once, with the entry for the server's file of tokens (--tokens), which holds only its hash."""
+    from tertium_server.review.access import Role, entry_for  # noqa: PLC0415
+
+    if not name.isprintable() or '"' in name or "\\" in name or not 1 <= len(name) <= 256:  # noqa: PLR2004
+        raise CommandError("NAME: 1 to 256 printable characters without quotes and backslashes", MISUSED)
+    made = secrets.token_urlsafe(24)
+    roles = [Role(each.value) for each in role or [RoleName.REVIEW]]
+    sys.stderr.write(f"Give {name} this token; it is not shown again: {made}\nAdd this to the file of --tokens:\n")
+    sys.stdout.write(entry_for(made, name, roles))
+
+
+@contextlib.contextmanager
+def _opened(data_dir: Path | None, url: str | None) -> Generator[Database]:
+    from tertium_server.config import Settings  # noqa: PLC0415  # loads pydantic
+    from tertium_server.storage import Database, revision_of, sqlite_url  # noqa: PLC0415
+    from tertium_server.storage.opening import FILE  # noqa: PLC0415
+
+    folder = data_dir or Settings().data_dir
+    if url is None and not (folder / FILE).exists():
+        raise CommandError(f"--data-dir {folder}: there is no store in it; has a server run on this folder?", MISUSED)
+    database = Database(url or sqlite_url(folder))
+    try:
+        if revision_of(database) is None:
+            raise CommandError(f"{database.name} holds nothing of Tertium's yet", MISUSED)
+        yield database
+    finally:
+        database.close()
