@@ -75,7 +75,7 @@ def nested(path: str, value: float) -> dict[str, Any]:
     )
 )
 def test_each_value_is_that_of_the_last_layer_that_names_it(said: dict[tuple[str, bool], tuple[str, float]]) -> None:
-    extra = {"zones": {"polygon": SQUARE}, "profiles": {"schedule": ALWAYS}}
+    extra: dict[str, dict[str, Any]] = {"zones": {"polygon": SQUARE}, "profiles": {"schedule": ALWAYS}}
     sections: dict[str, Any] = {}
     for (layer, for_class), (path, value) in said.items():
         entry = sections.setdefault(layer, {"x": dict(extra.get(layer, {}))})["x"]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tertium_server.policy.model import Policy
+    from tertium_server.policy.overrides import Profile, Zone
 
 Place = tuple[str, ...]
 """Path of a section or value."""
@@ -160,7 +161,7 @@ def _laid_over(pair: _Pair, layer: str, name: str, found: Mapping[str, tuple[flo
     no, no_place = found.get("no", (pair.no, pair.no_place))
     yes, yes_place = found.get("yes", (pair.yes, pair.yes_place))
     laid = replace(pair, no=no, yes=yes, no_place=no_place, yes_place=yes_place)
-    scoped = (*policy.zones.values(), *policy.profiles.values())
+    scoped: tuple[Zone | Profile, ...] = (*policy.zones.values(), *policy.profiles.values())
     if layer == "groups" and any(each.groups for each in scoped):
         return replace(laid, group=name)
     if layer == "streams" and any(each.streams for each in scoped):

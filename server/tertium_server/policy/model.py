@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from tertium_server.policy.check import check_together
 from tertium_server.policy.merging import merged
-from tertium_server.policy.overrides import Pattern, Profile, StreamOverride, Zone
+from tertium_server.policy.overrides import Override, Pattern, Profile, StreamOverride, Zone
 from tertium_server.policy.review import ReviewRules
 from tertium_server.policy.values import Judgement, Name, Tracker, Value
 
@@ -115,7 +115,12 @@ class Policy(Value):
 
     def class_names(self) -> tuple[str, ...]:
         """Classes that it names, in the file's order."""
-        layers = (*self.groups.values(), *self.streams.values(), *self.zones.values(), *self.profiles.values())
+        layers: tuple[Override | Zone, ...] = (
+            *self.groups.values(),
+            *self.streams.values(),
+            *self.zones.values(),
+            *self.profiles.values(),
+        )
         named = (name for layer in layers for name in layer.classes)
         names = (*self.classes, *named, *self.review.classes, *self.known_classes)
         return tuple(dict.fromkeys(names))

@@ -6,7 +6,7 @@ them together is checked by ``policy.crossing``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import TypedDict
@@ -34,7 +34,9 @@ def _partial(model: type[BaseModel], name: str = "", without: tuple[str, ...] = 
         inner: Any = _partial(kind) if isinstance(kind, type) and issubclass(kind, BaseModel) else kind
         # A field's own bounds and description hold for what replaces it, too.
         fields[field_name] = Annotated[(inner, *field.metadata)] if field.metadata else inner
-    form: Any = TypedDict(name or f"{model.__name__}Override", fields, total=False)  # type: ignore[misc]  # names known at run time only
+    form = cast("Any", TypedDict)(
+        name or f"{model.__name__}Override", fields, total=False
+    )  # names known at run time only
     form.__doc__ = f"Part of {model.__name__}: only what is to be otherwise."
     form.__pydantic_config__ = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
     return form

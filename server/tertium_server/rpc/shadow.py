@@ -46,7 +46,8 @@ class Shadow:
         taken = np.repeat(status == FrameStatus.TAKEN, frames.counts)
         if not len(frames.class_ids):
             return np.zeros(int(np.count_nonzero(taken)), np.int64)
-        return self._engine.parameters.class_lookup[frames.class_ids[taken]].astype(np.int64)
+        rows: NDArray[np.int64] = self._engine.parameters.class_lookup[frames.class_ids[taken]].astype(np.int64)
+        return rows
 
 
 def is_followed(stream_id: str, share: float) -> bool:
