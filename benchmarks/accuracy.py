@@ -180,7 +180,7 @@ def main() -> int:
     )
     parser.add_argument("--jobs", type=int, default=1, help="processes at a time; the figures are the same")
     parser.add_argument(
-        "--sweeps", type=int, default=1, help="how hard evidence parameters are searched for; 1, as tertium tune does"
+        "--sweeps", type=int, default=0, help="how hard evidence parameters are searched for; 0, as tertium tune does"
     )
     parser.add_argument("--out", type=Path, default=_RESULTS, help="folder to write to")
     parser.add_argument(

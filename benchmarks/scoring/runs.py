@@ -58,8 +58,8 @@ class Scores:
 class Effort:
     """How policies are fitted."""
 
-    sweeps: int = 1
-    """Times through the evidence parameters; 1, as ``tertium tune`` does."""
+    sweeps: int = 0
+    """Times through the evidence parameters; 0, as ``tertium tune`` does."""
     guarded: bool = True
     """Let classes down the ladder of fallbacks where folds of the training sequences say so, as ``tertium tune`` does."""
     jobs: int = 1

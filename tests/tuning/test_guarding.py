@@ -49,12 +49,17 @@ def judged_by(sureness: dict[Rung, float], labelled: list[Labelled]) -> dict[Run
     return {rung: [held(one, sure, seed) for seed, one in enumerate(labelled)] for rung, sure in sureness.items()}
 
 
-def test_the_rung_with_the_least_loss_is_taken_of_those_that_do_no_worse_than_the_score() -> None:
+@pytest.mark.parametrize(("fitted", "half", "expected"), [
+    (5.0, 8.0, Rung.FITTED), (-1.0, 8.0, Rung.FITTED_HALF), (-1.0, -1.0, Rung.START),
+])  # fmt: skip
+def test_the_highest_rung_is_taken_of_those_that_do_no_worse_than_the_score(
+    fitted: float, half: float, expected: Rung
+) -> None:
     labelled = recordings()
     by_rung = judged_by(
-        {Rung.FITTED: 5.0, Rung.FITTED_HALF: 8.0, Rung.START: 6.0, Rung.START_HALF: 4.0, Rung.SCORE: 2.0}, labelled
+        {Rung.FITTED: fitted, Rung.FITTED_HALF: half, Rung.START: 6.0, Rung.START_HALF: 9.0, Rung.SCORE: 2.0}, labelled
     )
-    assert guard(labelled, by_rung, folds_of(labelled), MATCHING).rungs == {"car": Rung.FITTED_HALF}
+    assert guard(labelled, by_rung, folds_of(labelled), MATCHING).rungs == {"car": expected}
 
 
 def test_where_all_do_worse_the_score_alone_judges() -> None:

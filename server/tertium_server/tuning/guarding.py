@@ -55,7 +55,10 @@ class Guarded:
 def guard(
     labelled: Sequence[Labelled], by_rung: Mapping[Rung, Sequence[HeldOut]], folds: Folds, matching: Matching
 ) -> Guarded:
-    """For each class the rung with the least held-out log loss, of those with no lower F1 and no higher log loss than the score has."""
+    """For each class the highest rung with no lower F1 and no higher log loss on held-out folds than the score has.
+
+    Not the one with the least loss: between rungs that all do well, folds of small data decide by chance (docs/evidence.md).
+    """
     raw = Scored.of(labelled, [one.sequence.scores for one in labelled], matching)
     scored = {
         rung: Scored.of(labelled, [one.probabilities for one in held], matching) for rung, held in by_rung.items()
@@ -67,12 +70,8 @@ def guard(
             for rung, one in scored.items()
         }
         score = Standing(f1=f1_by_fold(raw, folds, class_id), log_loss=found[Rung.SCORE].log_loss)
-        allowed = [
-            rung
-            for rung, one in found.items()
-            if rung is not Rung.SCORE and one.f1 >= score.f1 and one.log_loss <= score.log_loss
-        ]
-        rungs[name] = min(allowed, key=lambda rung: found[rung].log_loss) if allowed else Rung.SCORE
+        allowed = [rung for rung, one in found.items() if one.f1 >= score.f1 and one.log_loss <= score.log_loss]
+        rungs[name] = next((rung for rung in Rung if rung in allowed), Rung.SCORE)
         standings[name] = {"raw": score, **{str(rung): one for rung, one in found.items()}}
     return Guarded(rungs, standings)
 

@@ -76,8 +76,9 @@ class TuneOptions:
     cache: ReplayCache | None = None
     """Where folds that were replayed are kept; None: nowhere."""
 
-    effort: Effort = field(default_factory=lambda: Effort(1))
-    """How hard evidence parameters are searched for."""
+    effort: Effort = field(default_factory=lambda: Effort(0))
+    """How hard evidence parameters are searched for. Not at all, unless asked: read-outs make up for them, and what is found on one footage does no
+    better on other (docs/evidence.md)."""
 
     name: str = "tuned"
     """The policy's name."""

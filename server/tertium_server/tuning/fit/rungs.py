@@ -1,8 +1,7 @@
 """How much of a judgement is fitted: the ladder that small data are let down by, rung after rung.
 
-With a dozen tracks the largest read-out that inner cross-validation still likes may yet do worse on other footage than the detector's own
-score. So each class is held out on every rung, and gets the one that its held-out folds like best among those that are no worse than the
-score (see `tuning.guard`).
+With a dozen tracks a read-out may do worse on other footage than the detector's own score. So each class is held out on every rung, and gets the
+highest that is no worse on its held-out folds than the score (see `tuning.guarding`).
 """
 
 from __future__ import annotations
