@@ -213,6 +213,61 @@ def test_an_answer_goes_back_to_the_stream(setup: Set) -> None:
     assert setup.office.undelivered(["camera"]) == []
 
 
+def verdicts(responses: Sequence[Response]) -> list[int]:
+    return [verdict for response in responses for verdict in response.decisions.verdicts]
+
+
+@pytest.mark.parametrize(("answer", "expected"), [(Answer.NO, 1), (Answer.YES, 3)])
+def test_the_boxes_of_a_track_follow_what_people_decided(setup: Set, answer: Answer, expected: int) -> None:
+    stream = setup.open()
+    setup.play(stream, doubtful(0, 60))
+    (case,) = setup.cases()
+    setup.answer(case.id, answer)
+    setup.work()
+    told = setup.play(stream, doubtful(60, 61))
+    assert len(started(told)) == 1
+    later = setup.play(stream, doubtful(61, 80))
+    assert set(verdicts(later)) == {expected}
+    assert {each for response in later for each in response.decisions.track_verdicts} == {expected}
+    # Another track's boxes do not.
+    both = [one_frame(index, [(*BOX, 0.2), (400.0, 100.0, 460.0, 240.0, 0.97)]) for index in range(80, 100)]
+    last = setup.play(stream, both)[-1]
+    assert list(last.decisions.verdicts) == [expected, 3]
+
+
+def test_what_people_decided_is_outdated_when_the_evidence_has_moved_far_against_it(setup: Set) -> None:
+    stream = setup.open()
+    setup.play(stream, doubtful(0, 60))
+    (case,) = setup.cases()
+    setup.answer(case.id, Answer.NO)
+    setup.work()
+    setup.play(stream, doubtful(60, 61))
+    later = verdicts(setup.play(stream, confident(61, 400)))
+    # For a while it holds against the evidence, and then no more; once gone, it does not come back.
+    assert later[0] == 1
+    assert later[-1] == 3
+    assert later == sorted(later)
+
+
+def test_a_vote_taken_back_leaves_the_track_to_the_machine(setup: Set) -> None:
+    stream, plain = setup.open(), make_stream(terms(policies=Held(InForce(policy()))))
+    setup.play(stream, doubtful(0, 60))
+    (case,) = setup.cases()
+    setup.answer(case.id, Answer.NO)
+    setup.work()
+    setup.play(stream, doubtful(60, 61))
+    assert set(verdicts(setup.play(stream, doubtful(61, 70)))) == {1}
+    setup.office.undo(case.id, "anna")
+    setup.work()
+    setup.play(stream, doubtful(70, 71))
+    later = setup.play(stream, doubtful(71, 80))
+    machine = [
+        Response.FromString(plain.answer(Request(frames=message).SerializeToString(), setup.desk))
+        for message in doubtful(0, 80)
+    ]
+    assert verdicts(later) == verdicts(machine[71:])
+
+
 def test_a_pipeline_that_was_away_is_told_when_it_is_back(setup: Set) -> None:
     stream = setup.open()
     setup.play(stream, doubtful(0, 60))

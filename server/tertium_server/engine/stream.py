@@ -69,6 +69,11 @@ class StreamEngine:
         return int(self._state["tracks"][0])
 
     @property
+    def records(self) -> Records:
+        """(tracks,) the tracks alive, as they are now: a view, of dtype ``layout.TRACK``. To be read only."""
+        return self._tracks[: self.tracks]
+
+    @property
     def frames(self) -> int:
         """Frames taken in this epoch."""
         return int(self._state["frames"][0])

@@ -61,6 +61,10 @@ class Answerer:
         self._version = policy_version
         self.letterhead.stamp(policy_version)
 
+    def track(self, wire_id: int) -> int | None:
+        """The engine's id of a track; None: it is of another stream or epoch."""
+        return self._ids.to_ordinal(wire_id, self.letterhead.detections)
+
     def write_decisions(self, desk: Desk, decisions: DecisionColumns) -> bytes:
         """The field ``decisions`` of a response, with all arrays that the caller wants. Arrays without elements are left out, as protobuf does."""
         self.letterhead.detections += decisions.detections

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from tertium.v1 import decision_service_pb2, decisions_pb2, evidence_pb2
 from tertium_server.engine import StreamSettings
+from tertium_server.engine import Verdict as EngineVerdict
 from tertium_server.logs import Throttle, get_logger
 from tertium_server.policy import Policy
 from tertium_server.policy.review import ReviewRules
@@ -72,8 +73,8 @@ class _Letter:
     """A piece of a response that waits to be taken along."""
 
     body: bytes
-    seq: int = 0
-    """Number of the answer it holds; 0: it holds none."""
+    answer: StreamAnswer | None = None
+    """The answer it holds."""
 
 
 class StreamReview:
@@ -118,13 +119,14 @@ class StreamReview:
             self._link.hand_over(self, entry)
         self.film.keep(entry, size)
 
-    def take_along(self, last_frame: int | None) -> bytes:
-        """What lies in the letter box, as pieces of a response whose last frame this is."""
+    def take_along(self, last_frame: int | None) -> tuple[bytes, list[StreamAnswer]]:
+        """What lies in the letter box, as pieces of a response whose last frame this is; and the answers among it."""
         letters = [self.letters.popleft() for _ in range(len(self.letters))]
-        seqs = [letter.seq for letter in letters if letter.seq]
-        if seqs:
+        answers = [letter.answer for letter in letters if letter.answer is not None]
+        if answers:
+            seqs = [answer.seq for answer in answers]
             self._link.delivered(self, seqs, -1 if last_frame is None else last_frame)
-        return b"".join(letter.body for letter in letters)
+        return b"".join(letter.body for letter in letters), answers
 
     def take_evidence(self, evidence: evidence_pb2.Evidence) -> bool:
         """Pictures came; False: nobody asked for them."""
@@ -373,7 +375,14 @@ class ReviewLink:
             review = connected[answer.stream_id]
             if answer.seq not in review.told:
                 review.told.add(answer.seq)
-                review.letters.append(_Letter(_told(answer), answer.seq))
+                review.letters.append(_Letter(_told(answer), answer))
+
+
+def verdict_of(answer: StreamAnswer) -> EngineVerdict:
+    """What is to hold of a track; MAYBE: what the machine says."""
+    if answer.decided_by is DecidedBy.MACHINE:
+        return EngineVerdict.MAYBE
+    return EngineVerdict(int(_ON_THE_WIRE[answer.to_verdict]))
 
 
 def _news(event: decisions_pb2.TrackEvent, moment: int) -> TrackNews:

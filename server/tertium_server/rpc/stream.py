@@ -24,6 +24,7 @@ from tertium_server.metrics import Rejection, StreamCounts
 from tertium_server.policy import Policy, compile_parameters
 from tertium_server.policy.keeper import InForce
 from tertium_server.policy.resolution import unplaced_zones
+from tertium_server.review.values import StreamAnswer
 from tertium_server.rpc import notices, wire
 from tertium_server.rpc.answers import Answer, Answerer
 from tertium_server.rpc.checkpoint import CheckpointSealer, StreamState
@@ -31,7 +32,8 @@ from tertium_server.rpc.codec.answering import DECLINED, MORE, frames_answered
 from tertium_server.rpc.desk import Desk
 from tertium_server.rpc.opening import EpochClock, FrameLimits, Opening
 from tertium_server.rpc.recording import begin_recording, record
-from tertium_server.rpc.reviewing import ReviewLink, StreamReview
+from tertium_server.rpc.reviewing import ReviewLink, StreamReview, verdict_of
+from tertium_server.rpc.rulings import Rulings
 from tertium_server.rpc.shadow import PAIRS, Shadow, is_followed
 from tertium_server.rpc.track_ids import TrackIds
 
@@ -128,6 +130,7 @@ class Stream:
         self.review: StreamReview | None = None
         """What review knows of this stream, once it is attached."""
         self._eventful = False
+        self._rulings = Rulings()
         self._frames = 0
         self._rejected = [0] * len(Rejection)
         self._recording = (
@@ -329,7 +332,7 @@ class Stream:
         if self.review is None:
             return goodbye
         self._goodbye = goodbye
-        return goodbye + self.review.take_along(self.engine.last_frame)
+        return goodbye + self.review.take_along(self.engine.last_frame)[0]
 
     def settle(self) -> None:
         """The last response was written: the stream is over."""
@@ -367,7 +370,19 @@ class Stream:
         eventful, self._eventful = self._eventful, False
         size = len(response) + (len(request) if isinstance(request, bytes) else len(response))
         review.after((request, response), size, eventful=eventful)
-        return response + review.take_along(self.engine.last_frame) if review.letters else response
+        if not review.letters:
+            return response
+        pieces, answers = review.take_along(self.engine.last_frame)
+        for each in answers:
+            self._rule(each)
+        return response + pieces
+
+    def _rule(self, answer: StreamAnswer) -> None:
+        """Has the boxes of a track follow what people decided, from the next message on."""
+        if answer.epoch == self.epoch:
+            track = self._answerer.track(answer.track_id)
+            if track is not None:
+                self._rulings.rule(self.engine, track, verdict_of(answer))
 
     def leave(self) -> None:
         """The call is over, and no more will come by it."""
@@ -386,7 +401,7 @@ class Stream:
 
     def _answer_at_once(self, data: bytes, desk: Desk) -> int:
         """The codec's answer, for streams that do nothing but answer; its code."""
-        if self._silent or self._recounting or self._recording is not None:
+        if self._silent or self._recounting or self._recording is not None or self._rulings:
             return DECLINED
         return desk.answer(data, self.engine, self._answerer.letterhead)
 
@@ -419,6 +434,9 @@ class Stream:
             return
         decisions = self.engine.advance(frames, desk.workspace)
         self._eventful = self._eventful or decisions.event_count > 0
+        if self._rulings:
+            self._rulings.apply(decisions)
+            self._rulings.review(self.engine)
         answer.add(self._answerer, desk, decisions)
         self._tell_of(decisions, frames, answer, first_frame, first_detection, fresh_from)
 

@@ -55,6 +55,15 @@ class TrackIds:
             return ordinals | self._base
         return self._paged(ordinals)
 
+    def to_ordinal(self, wire_id: int, bound: int) -> int | None:
+        """The ordinal behind an id on the wire; None: it is of another stream or epoch, or over ``bound``."""
+        if self._caller:
+            return wire_id
+        for page in range((bound >> ORDINAL_BITS) + 1):
+            if wire_id & ~(_PAGE - 1) == page_base(self._stream_id, self._epoch, page):
+                return page << ORDINAL_BITS | wire_id & (_PAGE - 1)
+        return None
+
     def _paged(self, ordinals: NDArray[np.int64]) -> NDArray[np.int64]:
         pages, places = np.unique(ordinals >> ORDINAL_BITS, return_inverse=True)
         bases = np.array([page_base(self._stream_id, self._epoch, page) for page in pages.tolist()], np.int64)

@@ -1,0 +1,64 @@
+"""What people have decided of tracks that are still alive: the boxes of these tracks follow it, until the evidence has moved far against it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tertium_server.engine import DecisionColumns, StreamEngine, Verdict
+
+FAR = 4.0
+"""Log-odds by which the slow level of evidence has to move against a ruling to undo it: what people saw is no longer what is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ruling:
+    verdict: Verdict
+    level: float
+    """The slow level of evidence when it was made, log-odds."""
+
+    def is_outdated(self, level: float) -> bool:
+        """Whether the evidence has moved far against it."""
+        against = level - self.level if self.verdict is Verdict.NO else self.level - level
+        return against > FAR
+
+
+class Rulings:
+    """The rulings of one stream, by the engine's ids of tracks. Used by the stream's thread."""
+
+    __slots__ = ("_rulings",)
+
+    def __init__(self) -> None:
+        self._rulings: dict[int, _Ruling] = {}
+
+    def __len__(self) -> int:
+        return len(self._rulings)
+
+    def rule(self, engine: StreamEngine, track: int, verdict: Verdict) -> None:
+        """People, or a deadline, have decided; MAYBE: they leave it to the machine. A track that is over needs no ruling."""
+        self._rulings.pop(track, None)
+        records = engine.records
+        places = np.flatnonzero(records["id"] == track)
+        if verdict is not Verdict.MAYBE and len(places):
+            self._rulings[track] = _Ruling(verdict, float(records["slow"][places[0]]))
+
+    def apply(self, decisions: DecisionColumns) -> None:
+        """Puts what was ruled in place of the machine's verdicts, in the arrays that are about to be sent."""
+        pairs = (
+            (decisions.track_ids, decisions.verdicts),
+            (decisions.track_ids, decisions.track_verdicts),
+            (decisions.coasted_track_ids, decisions.coasted_verdicts),
+        )
+        for track, ruling in self._rulings.items():
+            for ids, verdicts in pairs:
+                if len(verdicts) == len(ids):
+                    verdicts[ids == track] = ruling.verdict
+
+    def review(self, engine: StreamEngine) -> None:
+        """Forgets the rulings on tracks that are over, or that the evidence has moved far against."""
+        records = engine.records
+        for track, ruling in list(self._rulings.items()):
+            places = np.flatnonzero(records["id"] == track)
+            if not len(places) or ruling.is_outdated(float(records["slow"][places[0]])):
+                del self._rulings[track]
