@@ -15,6 +15,7 @@ from tertium.v1 import policy_service_pb2 as pb
 from tertium.v1.policy_service_pb2_grpc import PolicyServiceStub
 from tertium_server.cli.application import run
 from tertium_server.policy import default_policy, dump_policy, parse_policy
+from tertium_server.review.access import Role, entry_for
 from tests.policies import policy_with
 from tests.rpc.live import Live, ServerProcess, ending_of, serving, until
 
@@ -118,6 +119,30 @@ async def test_a_store_that_is_away_leaves_what_is_in_force(tmp_path: Path) -> N
             live.sample("tertium_policy_info", policy="strict", version=f"1-{STRICT.sha256[:12]}", sha=STRICT.sha256)
             == 1
         )
+
+
+async def test_with_tokens_only_administrators_change_policies(tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens.toml"
+    tokens.write_text(entry_for("an-admin", "ann", [Role.ADMIN]) + entry_for("a-reviewer", "bob", [Role.REVIEW]))
+    put = pb.PutPolicyRequest(document=dump_policy(STRICT))
+
+    def shown(token: str) -> tuple[tuple[str, str], ...]:
+        return (("authorization", f"Bearer {token}"),)
+
+    async with serving(tmp_path / "data", tokens=tokens) as live:
+        stub = stub_of(live)
+        for call in (stub.PutPolicy(put), stub.ListPolicies(pb.ListPoliciesRequest(), metadata=shown("nobody"))):
+            assert (await ending_of(call)).code is grpc.StatusCode.UNAUTHENTICATED
+        for change in (
+            stub.PutPolicy(put, metadata=shown("a-reviewer")),
+            stub.ActivatePolicy(pb.ActivatePolicyRequest(version="built-in"), metadata=shown("a-reviewer")),
+            stub.RollbackPolicy(pb.RollbackPolicyRequest(), metadata=shown("a-reviewer")),
+            stub.ShadowPolicy(pb.ShadowPolicyRequest(), metadata=shown("a-reviewer")),
+        ):
+            assert (await ending_of(change)).code is grpc.StatusCode.PERMISSION_DENIED
+        assert len((await stub.ListPolicies(pb.ListPoliciesRequest(), metadata=shown("a-reviewer"))).policies) == 1
+        stored = await stub.PutPolicy(put, metadata=shown("an-admin"))
+        assert stored.policy.author == "ann", "who does not say who they are is who they have shown to be"
 
 
 def test_the_commands_do_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

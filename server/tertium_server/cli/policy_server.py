@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import os
 import sys
 from collections.abc import Generator
 from pathlib import Path
@@ -18,7 +19,15 @@ if TYPE_CHECKING:
 
 DEFAULT_SERVER = "127.0.0.1:7413"
 
-_Server = Annotated[str, typer.Option(metavar="HOST:PORT", help="The running server.")]
+TOKEN_VARIABLE = "TERTIUM_TOKEN"  # noqa: S105 - a variable's name
+"""Environment variable with the token for a server that wants one. No option: every user of the machine can read command lines."""
+
+_Server = Annotated[
+    str,
+    typer.Option(
+        metavar="HOST:PORT", help="The running server. A token, where it wants one, is taken from TERTIUM_TOKEN."
+    ),
+]
 _Version = Annotated[
     str,
     typer.Argument(
@@ -110,7 +119,7 @@ def connected(server: str) -> Generator[PolicyClient]:
     from tertium_server.rpc.policy_client import PolicyCallError, PolicyClient  # noqa: PLC0415  # loads gRPC
 
     try:
-        with PolicyClient(server) as policies:
+        with PolicyClient(server, os.environ.get(TOKEN_VARIABLE, "")) as policies:
             yield policies
     except PolicyCallError as error:
         raise CommandError(str(error)) from error

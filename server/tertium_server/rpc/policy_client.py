@@ -48,8 +48,9 @@ class PastActivation:
 class PolicyClient:
     """``with PolicyClient("HOST:PORT") as policies``. Every method raises PolicyCallError where the server refuses, or is not there."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, token: str = "") -> None:
         self._address = address
+        self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
         self._channel = grpc.insecure_channel(address)
 
     def get(self, version: str) -> str:
@@ -102,7 +103,7 @@ class PolicyClient:
             response_deserializer=response.FromString,
         )
         try:
-            return call(request, timeout=_SECONDS)
+            return call(request, timeout=_SECONDS, metadata=self._metadata)
         except grpc.RpcError as error:
             raise PolicyCallError("\n".join(_problems(error, self._address))) from error
 

@@ -31,6 +31,7 @@ from tertium_server.policy import (
 from tertium_server.policy.errors import PolicyStateError
 from tertium_server.policy.keeper import PolicyKeeper
 from tertium_server.policy.store import Record
+from tertium_server.review.access import Gate, Role
 from tertium_server.rpc.policy_changes import PolicyChanges
 from tertium_server.rpc.status import Context, abort
 
@@ -44,24 +45,25 @@ _Result = TypeVar("_Result", bound=Message)
 class PolicyService(policy_service_pb2_grpc.PolicyServiceServicer):
     """The servicer. Stores are read and written in other threads, so that no frame waits for a disk."""
 
-    def __init__(self, keeper: PolicyKeeper, changes: PolicyChanges) -> None:
+    def __init__(self, keeper: PolicyKeeper, changes: PolicyChanges, gate: Gate | None = None) -> None:
         self._keeper = keeper
+        self._gate = gate  # None: whoever reaches the server may do everything, as with frames
         self._changes = changes
         self._log = get_logger("policy")
 
     async def PutPolicy(self, request: pb.PutPolicyRequest, context: Context) -> pb.PutPolicyResponse:  # noqa: N802 - the contract's name
         """Checks and stores a policy."""
 
-        def put() -> pb.PutPolicyResponse:
+        def put(caller: str) -> pb.PutPolicyResponse:
             _check_story(request)
             policy = parse_policy(request.document, "document")
             if request.dry_run:
                 known = [record for record in self._keeper.records() if record.policy.sha256 == policy.sha256]
                 return pb.PutPolicyResponse(policy=self._told(known[0] if known else Record(policy)), known=bool(known))
-            record, was_known = self._keeper.put(policy, request.author, request.reason)
+            record, was_known = self._keeper.put(policy, request.author or caller, request.reason)
             return pb.PutPolicyResponse(policy=self._told(record), known=was_known)
 
-        return await self._answer(context, lambda: asyncio.to_thread(put))
+        return await self._answer(context, lambda caller: asyncio.to_thread(put, caller), changes=not request.dry_run)
 
     async def ListPolicies(self, request: pb.ListPoliciesRequest, context: Context) -> pb.ListPoliciesResponse:  # noqa: N802 - as above
         """All versions."""
@@ -76,7 +78,7 @@ class PolicyService(policy_service_pb2_grpc.PolicyServiceServicer):
                 ],
             )
 
-        return await self._answer(context, lambda: asyncio.to_thread(list_all))
+        return await self._answer(context, lambda _: asyncio.to_thread(list_all))
 
     async def GetPolicy(self, request: pb.GetPolicyRequest, context: Context) -> pb.GetPolicyResponse:  # noqa: N802 - as above
         """One version."""
@@ -85,7 +87,7 @@ class PolicyService(policy_service_pb2_grpc.PolicyServiceServicer):
             record = self._keeper.find(request.version)
             return pb.GetPolicyResponse(policy=self._told(record), document=dump_policy(record.policy))
 
-        return await self._answer(context, lambda: asyncio.to_thread(get))
+        return await self._answer(context, lambda _: asyncio.to_thread(get))
 
     async def DiffPolicies(self, request: pb.DiffPoliciesRequest, context: Context) -> pb.DiffPoliciesResponse:  # noqa: N802 - as above
         """What one version says otherwise than another."""
@@ -99,44 +101,48 @@ class PolicyService(policy_service_pb2_grpc.PolicyServiceServicer):
                 ]
             )
 
-        return await self._answer(context, lambda: asyncio.to_thread(diff))
+        return await self._answer(context, lambda _: asyncio.to_thread(diff))
 
     async def ActivatePolicy(self, request: pb.ActivatePolicyRequest, context: Context) -> pb.ActivatePolicyResponse:  # noqa: N802 - as above
         """Puts a version into force."""
 
-        async def activate() -> pb.ActivatePolicyResponse:
+        async def activate(caller: str) -> pb.ActivatePolicyResponse:
             _check_story(request)
             if not request.version:
                 raise InvalidRequestError.of("version", "has to be set: it names the policy to put into force")
             previous = self._keeper.in_force.policy.version
-            record = await asyncio.to_thread(self._keeper.activate, request.version, request.author, request.reason)
+            record = await asyncio.to_thread(
+                self._keeper.activate, request.version, request.author or caller, request.reason
+            )
             await self._changes.look()
             return pb.ActivatePolicyResponse(policy=self._told(record), previous_version=previous)
 
-        return await self._answer(context, activate)
+        return await self._answer(context, activate, changes=True)
 
     async def RollbackPolicy(self, request: pb.RollbackPolicyRequest, context: Context) -> pb.RollbackPolicyResponse:  # noqa: N802 - as above
         """Puts the version before the present one into force."""
 
-        async def roll_back() -> pb.RollbackPolicyResponse:
+        async def roll_back(caller: str) -> pb.RollbackPolicyResponse:
             _check_story(request)
             previous = self._keeper.in_force.policy.version
-            record = await asyncio.to_thread(self._keeper.roll_back, request.author, request.reason)
+            record = await asyncio.to_thread(self._keeper.roll_back, request.author or caller, request.reason)
             await self._changes.look()
             return pb.RollbackPolicyResponse(policy=self._told(record), previous_version=previous)
 
-        return await self._answer(context, roll_back)
+        return await self._answer(context, roll_back, changes=True)
 
     async def ShadowPolicy(self, request: pb.ShadowPolicyRequest, context: Context) -> pb.ShadowPolicyResponse:  # noqa: N802 - as above
         """Tries a version in the shadow."""
 
-        async def try_out() -> pb.ShadowPolicyResponse:
+        async def try_out(caller: str) -> pb.ShadowPolicyResponse:
             _check_story(request)
-            record = await asyncio.to_thread(self._keeper.try_out, request.version, request.author, request.reason)
+            record = await asyncio.to_thread(
+                self._keeper.try_out, request.version, request.author or caller, request.reason
+            )
             await self._changes.look()
             return pb.ShadowPolicyResponse(policy=None if record is None else self._told(record))
 
-        return await self._answer(context, try_out)
+        return await self._answer(context, try_out, changes=True)
 
     def _told(self, record: Record) -> pb.PolicyVersion:
         policy, in_force = record.policy, self._keeper.in_force
@@ -151,9 +157,14 @@ class PolicyService(policy_service_pb2_grpc.PolicyServiceServicer):
             shadow=in_force.shadow is not None and policy.sha256 == in_force.shadow.sha256,
         )
 
-    async def _answer(self, context: Context, work: Callable[[], Awaitable[_Result]]) -> _Result:
+    async def _answer(
+        self, context: Context, work: Callable[[str], Awaitable[_Result]], *, changes: bool = False
+    ) -> _Result:
+        """Has work done for a caller who may; it is given the caller's name. Any error ends the call with its status."""
         try:
-            return await work()
+            return await work(self._identify(context, changes=changes))
+        except asyncio.CancelledError:
+            raise
         except PolicyError as error:
             await abort(context, _refusal(error))
         except RequestError as error:
@@ -162,6 +173,23 @@ class PolicyService(policy_service_pb2_grpc.PolicyServiceServicer):
             self._log.exception("internal error")
             await abort(context, error)
         raise AssertionError("an abort raises")
+
+    def _identify(self, context: Context, *, changes: bool) -> str:
+        if self._gate is None:
+            return ""
+        caller = self._gate.identify(bearer_token(context))
+        if changes:
+            caller.require(Role.ADMIN)
+        return caller.name
+
+
+def bearer_token(context: Context) -> str:
+    """The token that a caller shows; "": none."""
+    for key, value in context.invocation_metadata() or ():
+        if key == "authorization":
+            kind, _, token = str(value).partition(" ")
+            return token if kind.lower() == "bearer" else ""
+    return ""
 
 
 def _check_story(request: Any) -> None:  # noqa: ANN401 - any request with an author and a reason

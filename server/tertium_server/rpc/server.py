@@ -16,6 +16,7 @@ from tertium_server.errors import StartError
 from tertium_server.logs import get_logger
 from tertium_server.metrics import Metrics
 from tertium_server.policy.keeper import PolicyKeeper
+from tertium_server.review.access import Gate
 from tertium_server.rpc.call_metrics import CallCounter
 from tertium_server.rpc.calls import Calls
 from tertium_server.rpc.decision_service import SERVICE, DecisionService, ServiceLimits
@@ -87,7 +88,9 @@ class RpcServer:
             counts=decide,
         )
         self._server.add_generic_rpc_handlers((service.handler(),))
-        policies = PolicyService(keeper, self.policy_changes)
+        policies = PolicyService(
+            keeper, self.policy_changes, None if settings.tokens is None else Gate.of_file(settings.tokens)
+        )
         policy_service_pb2_grpc.add_PolicyServiceServicer_to_server(policies, self._server)
         if review is not None:
             review_service_pb2_grpc.add_ReviewServiceServicer_to_server(review, self._server)
