@@ -275,8 +275,6 @@ class Stream:
         if self._recording is not None and len(frames.indices) <= self._terms.limits.max_frames:
             record(self._recording, frames)
         self.run(frames, answer, desk)
-        if self._shadow is not None and len(frames.indices) <= self._terms.limits.max_frames:
-            self._follow(frames, desk)
         if self._until_checkpoint <= 0:
             self.add_checkpoint(answer)
         return answer.to_bytes()
@@ -433,6 +431,8 @@ class Stream:
             self._tell(notices.tell_too_many_frames(count, limit), answer, fresh_from)
             return
         decisions = self.engine.advance(frames, desk.workspace)
+        if self._shadow is not None:  # before people's rulings: one machine is compared with another
+            self._follow(frames, desk)
         self._eventful = self._eventful or decisions.event_count > 0
         if self._rulings:
             self._rulings.apply(decisions)
