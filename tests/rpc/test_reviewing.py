@@ -196,6 +196,20 @@ def test_what_a_killed_server_did_not_book_its_heir_books(setup: Set, tmp_path: 
     assert case.source.is_audit
 
 
+def test_a_track_that_was_in_doubt_before_a_crash_is_still_a_case(setup: Set, tmp_path: Path) -> None:
+    mortal = Set(tmp_path / "mortal", setup.store)
+    stream = mortal.open(mortal.terms(open_after=2.0), checkpoint_interval=10)
+    checkpoint = mortal.play(stream, doubtful(0, 20))[-1].checkpoint
+    assert checkpoint.last_frame == 19
+    heir = setup.open(setup.terms(open_after=2.0), checkpoint=checkpoint.state, last_answered_frame=19)
+    setup.play(heir, doubtful(20, 100))
+    (case,) = setup.cases()
+    assert case.source is Source.MAYBE
+    # Named alike by the one that died and by its heir.
+    mortal.play(stream, doubtful(20, 100))
+    assert [each.id for each in mortal.cases()] == [case.id]
+
+
 def test_an_answer_goes_back_to_the_stream(setup: Set) -> None:
     stream = setup.open()
     setup.play(stream, doubtful(0, 60))

@@ -64,6 +64,11 @@ class StreamEngine:
         return None if index < 0 else index
 
     @property
+    def last_time(self) -> int:
+        """Capture time of the last frame taken, nanoseconds; 0 before the first."""
+        return int(self._state["last_time"][0])
+
+    @property
     def tracks(self) -> int:
         """Tracks alive, candidates included."""
         return int(self._state["tracks"][0])

@@ -61,6 +61,10 @@ class Answerer:
         self._version = policy_version
         self.letterhead.stamp(policy_version)
 
+    def wire_id(self, track: int) -> int:
+        """The id on the wire of one of the engine's tracks."""
+        return int(self._ids.to_wire(np.array([track], np.int64), self.letterhead.detections)[0])
+
     def track(self, wire_id: int) -> int | None:
         """The engine's id of a track; None: it is of another stream or epoch."""
         return self._ids.to_ordinal(wire_id, self.letterhead.detections)

@@ -169,11 +169,17 @@ class ReviewLink:
     # ------------------------------------------------------------------ called by streams
 
     def attach(
-        self, stream_id: str, epoch: int, settings: StreamSettings, policy: Callable[[], Policy], answered: int
+        self,
+        stream_id: str,
+        epoch: int,
+        settings: StreamSettings,
+        policy: Callable[[], Policy],
+        answered: int,
+        doubts: Sequence[TrackNews] = (),
     ) -> StreamReview:
-        """A stream was opened, perhaps again; ``answered``: the last frame whose answer its caller has."""
+        """A stream was opened, perhaps again; ``answered``: the last frame whose answer its caller has; ``doubts``: tracks it was opened with."""
         with self._lock:
-            review = self._known(stream_id, epoch, settings, policy)
+            review = self._known(stream_id, epoch, settings, policy, doubts)
             review.connected = True
             review.told.clear()
             review.letters.clear()
@@ -194,11 +200,18 @@ class ReviewLink:
         return review
 
     def _known(
-        self, stream_id: str, epoch: int, settings: StreamSettings, policy: Callable[[], Policy]
+        self,
+        stream_id: str,
+        epoch: int,
+        settings: StreamSettings,
+        policy: Callable[[], Policy],
+        doubts: Sequence[TrackNews] = (),
     ) -> StreamReview:
         review = self._streams.get((stream_id, epoch))
         if review is None:
             review = StreamReview(self, stream_id, epoch, settings, policy)
+            for news in doubts:
+                review.watch.take(news)
             self._streams[stream_id, epoch] = review
         self._streams.move_to_end((stream_id, epoch))
         return review

@@ -17,6 +17,7 @@ from tertium_server.engine import (
     SnapshotError,
     StreamEngine,
     StreamSettings,
+    Verdict,
 )
 from tertium_server.errors import CheckpointRefusedError, InvalidRequestError
 from tertium_server.logs import Throttle, get_logger
@@ -25,6 +26,8 @@ from tertium_server.policy import Policy, compile_parameters
 from tertium_server.policy.keeper import InForce
 from tertium_server.policy.resolution import unplaced_zones
 from tertium_server.review.values import StreamAnswer
+from tertium_server.review.values import Verdict as ReviewVerdict
+from tertium_server.review.watch import TrackNews
 from tertium_server.rpc import notices, wire
 from tertium_server.rpc.answers import Answer, Answerer
 from tertium_server.rpc.checkpoint import CheckpointSealer, StreamState
@@ -349,13 +352,36 @@ class Stream:
         """Has review look on from now on, where this server does reviews. The stream is this call's alone."""
         link = self._terms.review
         if link is not None:
-            self.review = link.attach(self.stream_id, self.epoch, self._settings, self._policy_now, self._answered)
+            self.review = link.attach(
+                self.stream_id, self.epoch, self._settings, self._policy_now, self._answered, self._doubts()
+            )
 
     def attach_review_to_a_piece(self) -> None:
         """The same for a piece of a stream."""
         link = self._terms.review
         if link is not None:
             self.review = link.attach_unary(self.stream_id, self.epoch, self._settings, self._policy_now)
+
+    def _doubts(self) -> list[TrackNews]:
+        """Tracks that a checkpoint brought along and that are in doubt: whoever saw their doubts begin may not live to make cases of them."""
+        records, last_frame = self.engine.records, self.engine.last_frame
+        if last_frame is None:
+            return []
+        class_ids = self.engine.parameters.judges["id"]
+        return [
+            TrackNews(
+                track_id=self._answerer.wire_id(int(record["id"])),
+                class_id=int(class_ids[record["class_row"]]),
+                frame_index=last_frame,
+                first_frame=int(record["first_frame"]),
+                time=self.engine.last_time,
+                verdict=ReviewVerdict.MAYBE,
+                ended=False,
+                probability=float(record["probability"]),
+                policy_version=self._in_force.policy.version,
+            )
+            for record in records[(records["verdict"] == Verdict.MAYBE) & (records["id"] != 0)]
+        ]
 
     def _policy_now(self) -> Policy:
         return self._terms.policies.in_force.policy
