@@ -255,6 +255,24 @@ class TestFolders:
             await until(lambda: live.sample("tertium_policy_reloads_total", result="applied") == 2)
             assert (await opened(live)).opened.opened.policy_version == STRICT.version
 
+    async def test_files_that_nobody_wants_yet_are_told_of_if_they_are_wrong(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        folder = tmp_path / "policies"
+        folder.mkdir()
+        write(folder / "site.yaml", dump_policy(STRICT))
+        write(folder / "active.json", json.dumps({"active": "site.yaml"}))
+        said = ""
+        async with serving(tmp_path / "data", policy_dir=folder, policy_poll_seconds=0.05) as live:
+            write(folder / "next.yaml", "name: nothing else\n")
+            while "next.yaml" not in said:
+                await asyncio.sleep(0.01)
+                captured = capsys.readouterr()
+                said += captured.out + captured.err
+            assert live.sample("tertium_policy_reloads_total", result="refused") == 0
+            assert (await opened(live)).opened.opened.policy_version == STRICT.version
+        assert "can't be used" in said
+
     async def test_versions_are_put_activated_and_rolled_back_there(self, tmp_path: Path) -> None:
         folder = tmp_path / "policies"
         folder.mkdir()
@@ -292,9 +310,12 @@ class TestShadow:
             for shadow in names
         }  # fmt: skip
 
-    @pytest.mark.parametrize("size", [1, 5])
-    async def test_the_active_policy_as_its_own_shadow_agrees_with_itself(self, tmp_path: Path, size: int) -> None:
-        async with serving(tmp_path, classes=("person",)) as live:
+    @pytest.mark.parametrize(("size", "recorded"), [(1, False), (5, False), (5, True)])
+    async def test_the_active_policy_as_its_own_shadow_agrees_with_itself(
+        self, tmp_path: Path, size: int, *, recorded: bool
+    ) -> None:
+        # Messages that are recorded take another way through the server.
+        async with serving(tmp_path, classes=("person",), record=tmp_path / "record" if recorded else None) as live:
             policies = Policies(live)
             version = await policies.put(STRICT)
             await policies.activate(version)

@@ -134,6 +134,13 @@ class PolicyKeeper:
         same = wanted.policy.version == present.policy.version and _version(wanted.shadow) == _version(present.shadow)
         return None if same else wanted
 
+    def broken(self) -> dict[str, PolicyError]:
+        """Files of the source's folder that can't be used, though nobody may want them now, and why."""
+        source = self._source
+        return (
+            source.store.broken() if isinstance(source, StoreSource) and isinstance(source.store, FolderStore) else {}
+        )
+
     def put(self, policy: Policy, author: str, reason: str) -> tuple[Record, bool]:
         """Stores a policy; its record, and whether it was there before."""
         with self._changing:

@@ -28,6 +28,7 @@ class PolicyChanges:
         self._metrics = metrics
         self._one_at_a_time = asyncio.Lock()
         self._complaint = ""
+        self._broken: dict[str, str] = {}
         self._log = get_logger("policy")
 
     async def look(self) -> None:
@@ -43,6 +44,7 @@ class PolicyChanges:
                 self._refuse(error)
                 raise
             self._complaint = ""
+            await self._tell_of_broken_files()
             if wanted is not None:
                 await self._apply(wanted)
 
@@ -59,6 +61,14 @@ class PolicyChanges:
             return
         async for _ in changes_in(folder, stopping, seconds):
             await self._look_quietly()
+
+    async def _tell_of_broken_files(self) -> None:
+        """Says once of each file what is wrong with it: before somebody wants to put it into force."""
+        broken = {name: str(error) for name, error in (await asyncio.to_thread(self._keeper.broken)).items()}
+        for name, problem in broken.items():
+            if self._broken.get(name) != problem:
+                self._log.warning("policy file can't be used", file=name, error=problem)
+        self._broken = broken
 
     async def _look_quietly(self) -> None:
         try:
