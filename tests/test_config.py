@@ -55,8 +55,15 @@ def test_the_environment_may_name_the_file(monkeypatch: pytest.MonkeyPatch, tmp_
     assert load_settings().listen == "0.0.0.0:1"
 
 
-APART = {"checkpoint_key", "policy_dir", "store"}
+APART = {"webhook", "webhook_secret", "checkpoint_key", "policy_dir", "store"}
 """Options that exclude others, and secrets, which are compared by themselves."""
+
+
+def test_a_webhook_needs_a_secret_that_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError, match="webhook_secret"):
+        load_settings({"webhook": "https://h/x"})
+    monkeypatch.setenv("TERTIUM_WEBHOOK_SECRET", "geheim" * 5)
+    assert "geheim" not in repr(load_settings({"webhook": "https://h/x"}))
 
 
 def test_every_option_can_be_set_by_variable_and_by_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -112,12 +119,12 @@ def test_every_option_can_be_set_by_variable_and_by_file(monkeypatch: pytest.Mon
 def test_policies_come_from_a_file_or_a_folder_or_a_store(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as environment:
         environment.setenv("TERTIUM_POLICY_DIR", "/policies")
-        environment.setenv("TERTIUM_STORE", "postgresql://tertium:secret@db/tertium")
+        environment.setenv("TERTIUM_STORE", "postgresql://tertium:geheim@db/tertium")
         settings = load_settings()
         assert settings.policy_dir == Path("/policies")
         assert settings.store is not None
-        assert settings.store.get_secret_value() == "postgresql://tertium:secret@db/tertium"
-        assert "secret" not in repr(settings)
+        assert settings.store.get_secret_value() == "postgresql://tertium:geheim@db/tertium"
+        assert "geheim" not in repr(settings)
         with pytest.raises(ConfigurationError, match="policy and policy_dir are both given"):
             load_settings({"policy": "/p.yaml"})
 

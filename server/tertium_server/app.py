@@ -29,6 +29,7 @@ from tertium_server.policy.keeper import FileSource, PolicyKeeper, PolicySource,
 from tertium_server.policy.store import FolderStore, LateStore
 from tertium_server.review.access import Gate
 from tertium_server.review.department import ReviewDepartment, ReviewSettings
+from tertium_server.review.webhook import WebhookSettings
 
 # rpc first of all that imports grpc: it decides how grpc polls (see rpc/__init__.py).
 from tertium_server.rpc.call_metrics import CODES
@@ -304,12 +305,19 @@ def _make_review(settings: Settings) -> ReviewDepartment:
             evidence_url=settings.evidence or str((settings.data_dir / "evidence").absolute()),
             evidence_days=settings.evidence_days,
             classes=settings.classes,
+            webhook=_webhook_settings(settings),
         )
     )
 
 
 def _make_gate(settings: Settings) -> Gate:
     return Gate.of_folder(settings.data_dir) if settings.tokens is None else Gate.of_file(settings.tokens)
+
+
+def _webhook_settings(settings: Settings) -> WebhookSettings | None:
+    if settings.webhook is None or settings.webhook_secret is None:
+        return None
+    return WebhookSettings(settings.webhook, settings.webhook_secret.get_secret_value().encode())
 
 
 def _make_link(settings: Settings, review: ReviewDepartment) -> ReviewLink:

@@ -140,6 +140,14 @@ class Settings(BaseSettings):
         default=None,
         description="File with the tokens and roles of those who may call; without it, one for review is made in the data folder.",
     )
+    webhook: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Address that is told of cases and answers, https://…; it needs TERTIUM_WEBHOOK_SECRET.",
+    )
+    webhook_secret: SecretStr | None = Field(
+        default=None, min_length=16, description="What events for the webhook are signed with: HMAC-SHA256."
+    )
     trusted_proxy_header: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9-]{1,64}$",
@@ -247,6 +255,8 @@ class Settings(BaseSettings):
             )
         if self.policy is not None and self.policy_dir is not None:
             raise ValueError("policy and policy_dir are both given; which one judges?")
+        if self.webhook is not None and self.webhook_secret is None:
+            raise ValueError("webhook is given, but no webhook_secret to sign with (TERTIUM_WEBHOOK_SECRET)")
         if self.checkpoint_key is not None and self.checkpoint_key_file is not None:
             raise ValueError("checkpoint_key and checkpoint_key_file are both given; which one signs?")
         return self

@@ -30,6 +30,7 @@ _PANELS = {
         "evidence_pictures",
         "tokens",
         "trusted_proxy_header",
+        "webhook",
     ),
     "Recording": ("record", "record_total_bytes", "record_file_bytes"),
     "Checkpoints": ("checkpoint_interval", "checkpoint_key_file"),
@@ -55,6 +56,7 @@ _METAVARS = {
     "data_dir": "FOLDER",
     "evidence": "FOLDER|URL",
     "trusted_proxy_header": "NAME",
+    "webhook": "URL",
     "record": "FOLDER",
     "policy_dir": "FOLDER",
     "store": "URL",
@@ -62,7 +64,7 @@ _METAVARS = {
     "classes": "NAMES",
 }
 
-_KEPT_OFF_THE_COMMAND_LINE = {"checkpoint_key"}
+_KEPT_OFF_THE_COMMAND_LINE = {"webhook_secret", "checkpoint_key"}
 """Secrets: every user of the machine can read command lines."""
 
 

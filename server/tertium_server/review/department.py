@@ -16,6 +16,7 @@ from tertium_server.review.queue import QueueRules
 from tertium_server.review.reading import cases_by_state, oldest_by_source
 from tertium_server.review.spool import Spool
 from tertium_server.review.values import now_micros
+from tertium_server.review.webhook import TARGET, Webhook, WebhookSettings
 from tertium_server.storage import Database, StoreError, StoreUnavailableError, upgrade
 
 _RETENTION_SECONDS = 600.0
@@ -37,8 +38,8 @@ class ReviewSettings:
     queue: QueueRules = field(default_factory=QueueRules)
     classes: tuple[str, ...] = ()
     """Classes that metrics tell apart."""
-    targets: tuple[str, ...] = ()
-    """Who is told of every case: webhook, bridges."""
+    webhook: WebhookSettings | None = None
+    """Who is told of every case; None: nobody."""
 
 
 class ReviewDepartment:
@@ -53,7 +54,9 @@ class ReviewDepartment:
             raise StartError(f"--store: {error}") from error
         except OSError as error:
             raise StartError(f"{settings.spool_folder}: can't be written: {error.strerror}") from error
-        self.office = ReviewOffice(self.store, settings.queue, targets=settings.targets)
+        targets = () if settings.webhook is None else (TARGET,)
+        self.office = ReviewOffice(self.store, settings.queue, targets=targets)
+        self._webhook = None if settings.webhook is None else Webhook(self.store, settings.webhook)
         self.gallery = Gallery(self.store, Blobs(settings.evidence_url))
         self.clerk = Clerk(self.office, self.spool)
         self.clerk.add_preparation(self._prepare)
@@ -79,9 +82,13 @@ class ReviewDepartment:
         except StoreError as error:
             raise StartError(f"--store: {error}") from error
         self.clerk.start()
+        if self._webhook is not None:
+            self._webhook.start()
 
     def stop(self, seconds: float) -> None:
         """Books or spools what waits, and ends."""
+        if self._webhook is not None:
+            self._webhook.stop(seconds)
         if not self.clerk.stop(seconds):
             self._log.warning("the review clerk did not finish in time")
         self.store.close()
