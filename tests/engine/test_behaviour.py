@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tertium_server.engine import Verdict
-from tertium_server.policy import default_policy
+from tertium_server.policy import Policy, default_policy
 from tests.engine.streams import SECOND, Box, Frame, Journal, engine_with, filmed, frame, play
 from tests.policies import policy_with
 
@@ -23,9 +23,9 @@ def filmed_at(fps: float, detections: list[list[tuple[Box, float]]]) -> list[Fra
     return [frame(index, *each, time=round(index * SECOND / fps)) for index, each in enumerate(detections)]
 
 
-def run(frames: list[Frame], changes: Mapping[str, object] | None = None) -> Journal:
-    """Decisions by the built-in policy, some of it perhaps changed."""
-    policy = policy_with(changes or {}, default_policy())
+def run(frames: list[Frame], changes: Mapping[str, object] | None = None, base: Policy | None = None) -> Journal:
+    """Decisions by the built-in policy, or another, some of it perhaps changed."""
+    policy = policy_with(changes or {}, base or default_policy())
     return play(engine_with(policy, frame_width=1920, frame_height=1080, include_features=True), frames)
 
 
