@@ -79,7 +79,7 @@ def test_what_is_shown_is_a_file_that_can_be_read(
 def effective(site: Path, capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, tuple[float, str]]:
     assert run(["policy", "show", str(site), "--effective", *words]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines() if not line.startswith("#")]
-    return {field: (float(value), origin) for field, value, origin in rows}
+    return {field: (float(value), origin) for field, value, origin in rows if value != "-"}
 
 
 def test_what_holds_in_a_situation_is_shown_with_where_it_comes_from(

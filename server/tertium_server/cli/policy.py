@@ -263,7 +263,8 @@ def _tell_effective(policy: Policy, situation: Situation) -> str:
     ]
     lines = [f"# policy {policy.name}, version {policy.version}", f"# {', '.join(where)}"]
     tree = effective_judgement(policy, situation).model_dump()
-    rows = [(".".join(path), f"{value:g}", from_where[path]) for path, value in leaves(tree)]
+    # Some weights are, where they are not set, those of another field.
+    rows = [(".".join(path), "-" if value is None else f"{value:g}", from_where[path]) for path, value in leaves(tree)]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     lines += [f"{field:<{widths[0]}}  {value:>{widths[1]}}  {origin}" for field, value, origin in rows]
     return "\n".join(lines) + "\n"
