@@ -14,9 +14,13 @@ from numpy.typing import NDArray
 from tertium_client import Client, Frame
 
 from .board import Board, CameraBoard
+from .drawing import draw_scene
 
 _BATCH = 16
 """Frames a message where nobody waits for them."""
+
+_DRAWN_EVERY = 5
+"""Frames from one picture to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,14 @@ def play(client: Client, board: Board, camera: CameraBoard, pace: Pace) -> None:
             board.take(camera, answer, np.empty(0, np.float32) if answer.frame_index is None else scores.popleft())
 
 
+def _picture(
+    camera: CameraBoard, index: int, boxes: NDArray[np.float32], scores: NDArray[np.float32]
+) -> NDArray[np.uint8] | None:
+    """What people see who review a track of this frame; not of every frame, for drawing takes time."""
+    size = camera.camera.sequence.frame_size
+    return draw_scene(size, boxes, scores) if index % _DRAWN_EVERY == 0 and all(size) else None
+
+
 def _paced(camera: CameraBoard, pace: Pace, scores: deque[NDArray[np.float32]]) -> Iterator[Frame]:
     """The frames when they are due; their scores are kept for the answers."""
     start = time.monotonic()
@@ -71,4 +83,5 @@ def _paced(camera: CameraBoard, pace: Pace, scores: deque[NDArray[np.float32]]) 
             scores=frame.scores,
             frame_index=int(frame.indices[0]),
             capture_time=int(frame.times[0]),
+            picture=_picture(camera, int(frame.indices[0]), frame.boxes, frame.scores),
         )

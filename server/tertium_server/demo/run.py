@@ -65,6 +65,7 @@ def run_demo(options: DemoOptions, console: Console) -> bool:
     finished = True
     with _terminable(), server:
         console.print(f"It serves on {server.listen}. Metrics: http://{server.metrics}/metrics")
+        console.print(f"Tracks in doubt wait for you, as long as this runs: {server.review}", soft_wrap=True)
         with Client(server.listen) as client, Gauges(server.metrics) as gauges:
             players = _Players(client, board, Pace(options.speed, stop))
             try:

@@ -73,6 +73,12 @@ class DemoServer:
     ) -> None:
         self._stop()
 
+    @property
+    def review(self) -> str:
+        """Address of the review page, with the token that signs in."""
+        token = (Path(self._folder.name) / "data/review-token").read_text("ascii").strip()
+        return f"http://{self.metrics}/review#token={token}"
+
     def log(self) -> str:
         """The last lines of what it logged."""
         lines = (Path(self._folder.name) / "log").read_text("utf-8", errors="replace").splitlines()
