@@ -5,9 +5,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from tertium_server.policy import Policy, PolicyError, Situation, dump_policy, effective_judgement, parse_policy
+from tertium_server.policy.check import BOUNDS
 from tertium_server.policy.resolution import effective_tracker, origins, profile_for, settled
+from tertium_server.policy.values import Judgement, Tracker
 from tests.policies import plain_data
 
 SQUARE = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
@@ -196,6 +199,28 @@ class TestThresholdsThatCross:
         zones = {"drive": {"polygon": SQUARE, "all": no(0.5)}, "lawn": {"polygon": SQUARE}}
         policy_of(zones=zones, profiles={"night": other})
         problems_of(zones=zones, profiles={"night": other | {"zones": ["drive"]}})
+
+
+def sections_with_rules(model: type[BaseModel], *before: str) -> set[tuple[str, ...]]:
+    """Sections of a judgement whose values are checked against one another."""
+    found: set[tuple[str, ...]] = {before} if model.__pydantic_decorators__.model_validators else set()
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            found |= sections_with_rules(field.annotation, *before, name)
+    return found
+
+
+def test_whatever_a_section_checks_is_checked_where_overrides_meet() -> None:
+    assert sections_with_rules(Judgement) == {bounds.section for bounds in BOUNDS}
+    assert sections_with_rules(Tracker) == set(), "a tracker's overrides can't break it"
+
+
+def test_heights_may_not_cross_either() -> None:
+    [problem] = problems_of(
+        groups={"yard": {"all": {"box": {"heights": {"least": 300.0}}}}},
+        zones={"drive": {"polygon": SQUARE, "all": {"box": {"heights": {"most": 200.0}}}}},
+    )
+    assert "least (300, of groups.yard.all.box.heights.least) would lie over most (200" in problem
 
 
 @given(st.data())

@@ -21,7 +21,7 @@ _ANY_OTHER = None
 
 def check_together(policy: Policy) -> list[tuple[Place, str]]:
     """Problems, each with its place."""
-    return [*_check_classes(policy), *_check_zones(policy), *_check_thresholds(policy)]
+    return [*_check_classes(policy), *_check_zones(policy), *_check_bounds(policy)]
 
 
 def suggestion(word: str, known: Collection[str]) -> str:
@@ -67,40 +67,58 @@ def _check_zones(policy: Policy) -> list[tuple[Place, str]]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pair:
-    """Two thresholds that can meet, where each comes from, and what was chosen on the way to them."""
+class Bounds:
+    """Two values of a judgement's section of which one must not lie over the other."""
 
-    no: float
-    yes: float
-    no_place: Place
-    yes_place: Place
+    section: Place
+    low: str
+    high: str
+
+
+BOUNDS = (
+    Bounds(("box", "thresholds"), "no", "yes"),
+    Bounds(("track", "thresholds"), "no", "yes"),
+    Bounds(("box", "heights"), "least", "most"),
+)
+"""All there are. Each section checks its own, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Two such values that can meet, where each comes from, and what was chosen on the way to them."""
+
+    low: float
+    high: float
+    low_place: Place
+    high_place: Place
     group: str | None = None
     stream: str | None = None
     zone: str | None = None
 
 
-def _check_thresholds(policy: Policy) -> list[tuple[Place, str]]:
-    """Thresholds that cross where overrides meet.
+def _check_bounds(policy: Policy) -> list[tuple[Place, str]]:
+    """Thresholds, and others of their kind, that cross where overrides meet.
 
     Every pair that can be reached is looked at: each layer either leaves a pair as it is or lays one of its entries over it. Pairs of equal
     numbers are one, so that their count stays small however many overrides there are.
     """
-    named = {name for place in _class_places(policy) for name in place[-1:]}
+    named = {place[-1] for place in _class_places(policy)}
     problems: dict[Place, str] = {}
     for class_name in (_ANY_OTHER, *sorted(named)):
-        for part in ("box", "track"):
-            for pair in _reachable(policy, class_name, part):
-                if pair.no > pair.yes:
-                    place = max(pair.no_place, pair.yes_place, key=_depth)
-                    problems.setdefault(place, _tell_crossing(pair, class_name))
+        for bounds in BOUNDS:
+            for pair in _reachable(policy, class_name, bounds):
+                if pair.low > pair.high:
+                    place = max(pair.low_place, pair.high_place, key=_depth)
+                    problems.setdefault(place, _tell_crossing(pair, class_name, bounds))
     return list(problems.items())
 
 
-def _tell_crossing(pair: _Pair, class_name: str | None) -> str:
+def _tell_crossing(pair: _Pair, class_name: str | None, bounds: Bounds) -> str:
     of = f'class "{class_name}"' if class_name else "classes"
+    low, high = bounds.low, bounds.high
     return (
-        f"for {of}, no ({pair.no:g}, of {'.'.join(pair.no_place)}) would lie over yes ({pair.yes:g}, of {'.'.join(pair.yes_place)}): "
-        "lower no or raise yes"
+        f"for {of}, {low} ({pair.low:g}, of {'.'.join(pair.low_place)}) would lie over {high} ({pair.high:g}, of {'.'.join(pair.high_place)}): "
+        f"lower {low} or raise {high}"
     )
 
 
@@ -108,59 +126,67 @@ def _depth(place: Place) -> int:
     return ("defaults", "classes", *_LAYERS).index(place[0])
 
 
-def _reachable(policy: Policy, class_name: str | None, part: str) -> list[_Pair]:
-    judgement = policy.judgement(class_name or "")
-    thresholds = getattr(judgement, part).thresholds
-    own = class_name in policy.classes
-    base: Place = ("classes", str(class_name), part, "thresholds") if own else ("defaults", part, "thresholds")
-    pairs = {_key(pair): pair for pair in (_Pair(thresholds.no, thresholds.yes, base, base),)}
+def _reachable(policy: Policy, class_name: str | None, bounds: Bounds) -> list[_Pair]:
+    section: Any = policy.judgement(class_name or "")
+    for name in bounds.section:
+        section = getattr(section, name)
+    base: Place = ("classes", str(class_name)) if class_name in policy.classes else ("defaults",)
+    base = (*base, *bounds.section)
+    pairs = {
+        _key(pair): pair for pair in (_Pair(getattr(section, bounds.low), getattr(section, bounds.high), base, base),)
+    }
     for layer in _LAYERS:
         for name, override in getattr(policy, layer).items():
-            found = _thresholds_set(override, layer, name, class_name, part)
+            found = _values_set(override, layer, name, class_name, bounds)
             if found is None and layer != "zones":
                 continue
             for pair in list(pairs.values()):
                 if _can_meet(pair, layer, override) and not _chosen(pair, layer):
-                    laid = _laid_over(pair, layer, name, found or {}, policy)
+                    laid = _laid_over(pair, layer, name, found or {}, policy, bounds)
                     pairs.setdefault(_key(laid), laid)
     return list(pairs.values())
 
 
 def _chosen(pair: _Pair, layer: str) -> bool:
     """Whether the pair has its entry of this layer already: of a layer's entries only one holds."""
-    return any(place[0] == layer for place in (pair.no_place, pair.yes_place)) or (
+    return any(place[0] == layer for place in (pair.low_place, pair.high_place)) or (
         layer == "zones" and pair.zone is not None
     )
 
 
 def _key(pair: _Pair) -> tuple[object, ...]:
     # Whether a pair has its entry of the present layer is part of it: see _chosen.
-    return pair.no, pair.yes, pair.no_place[0], pair.yes_place[0], pair.group, pair.stream, pair.zone
+    return pair.low, pair.high, pair.low_place[0], pair.high_place[0], pair.group, pair.stream, pair.zone
 
 
-def _thresholds_set(
+def _values_set(
     override: Any,  # noqa: ANN401 - an Override or a Zone
     layer: str,
     name: str,
     class_name: str | None,
-    part: str,
+    bounds: Bounds,
 ) -> dict[str, tuple[float, Place]] | None:
-    """The thresholds an entry sets for a class, each with its place; None if it sets none."""
+    """Which of the two an entry sets for a class, each with its place; None if it sets none."""
     found: dict[str, tuple[float, Place]] = {}
     sources: list[tuple[Mapping[str, Any], Place]] = [(override.all, (layer, name, "all"))]
     if class_name is not None and class_name in override.classes:
         sources.append((override.classes[class_name], (layer, name, "classes", class_name)))
     for source, place in sources:
-        for which, value in source.get(part, {}).get("thresholds", {}).items():
-            if which in {"no", "yes"}:
-                found[which] = (value, (*place, part, "thresholds", which))
+        section: Any = source
+        for part in bounds.section:
+            section = section.get(part, {})
+        for which in (bounds.low, bounds.high):
+            if which in section:
+                found[which] = (section[which], (*place, *bounds.section, which))
     return found or None
 
 
-def _laid_over(pair: _Pair, layer: str, name: str, found: Mapping[str, tuple[float, Place]], policy: Policy) -> _Pair:
-    no, no_place = found.get("no", (pair.no, pair.no_place))
-    yes, yes_place = found.get("yes", (pair.yes, pair.yes_place))
-    laid = replace(pair, no=no, yes=yes, no_place=no_place, yes_place=yes_place)
+def _laid_over(
+    pair: _Pair, layer: str, name: str, found: Mapping[str, tuple[float, Place]], policy: Policy, bounds: Bounds
+) -> _Pair:
+    low, low_place = found.get(bounds.low, (pair.low, pair.low_place))
+    high, high_place = found.get(bounds.high, (pair.high, pair.high_place))
+    laid = replace(pair, low=low, high=high, low_place=low_place, high_place=high_place)
     scoped: tuple[Zone | Profile, ...] = (*policy.zones.values(), *policy.profiles.values())
     if layer == "groups" and any(each.groups for each in scoped):
         return replace(laid, group=name)
