@@ -174,7 +174,7 @@ class TestRequests:
             page.get("/review/api/cases/..%2F..%2Fetc/pictures/5", authorization="Bearer anna token").status_code == 404
         )
 
-    @pytest.mark.parametrize("action", ["state", "lease", "renew", "release", "vote", "undo"])
+    @pytest.mark.parametrize("action", ["state", "lease", "renew", "release", "vote", "undo", "look"])
     def test_nobody_gets_in_without_a_role(self, page: Page, action: str) -> None:
         body = {"case": "0" * 32, "token": "", "answer": "yes"}
         assert page.ask(action, body, "nobody").status_code == 401
@@ -317,6 +317,15 @@ class TestInABrowser:
         assert tab.locator("#overlay .ghost").count() >= 30
         assert tab.locator("#overlay .box").count() == 1
         tab.screenshot(path=tmp_path / "boxes.png")
+        assert complaints == []
+
+    def test_pictures_that_come_after_the_case_are_shown(self, page: Page, browser: Any) -> None:
+        (case,) = page.department.office.book([shown(1)])
+        tab, complaints = tab_of(browser, page.address)
+        tab.wait_for_selector("#caption:has-text('No picture')")
+        page.department.gallery.take(case, [SentPicture(15, jpeg(), (0.0, 0.0, 200.0, 300.0))])
+        tab.wait_for_selector("#strip img")
+        tab.wait_for_selector("#caption:has-text('Frame 15')")
         assert complaints == []
 
     def test_hostile_names_are_shown_and_do_nothing(self, page: Page, browser: Any) -> None:

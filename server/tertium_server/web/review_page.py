@@ -72,6 +72,7 @@ class ReviewPages:
             "release": self._release,
             "vote": self._vote,
             "undo": self._undo,
+            "look": self._look,
         }
         routes = [
             Route(f"/review/api/{name}", self._endpoint(action), methods=["POST"]) for name, action in actions.items()
@@ -171,6 +172,16 @@ class ReviewPages:
         lease = self._office.undo(_text(body, "case"), caller.name)
         return {"lease": None if lease is None else self._leased(lease)}
 
+    def _look(self, caller: Caller, body: dict[str, Any]) -> dict[str, Any]:
+        caller.require(Role.REVIEW)
+        return {"pictures": self._pictures_of(_text(body, "case"))}
+
+    def _pictures_of(self, name: str) -> list[dict[str, Any]]:
+        return [
+            {"frame": each.frame_index, "width": each.width, "height": each.height, "crop": list(each.crop)}
+            for each in self._department.gallery.pictures(name)
+        ]
+
     def _leased(self, lease: Lease) -> dict[str, Any]:
         """A case as it may be seen before the vote: boxes and pictures, and nothing of what the machine thinks."""
         case = lease.case
@@ -185,10 +196,7 @@ class ReviewPages:
             "frame_width": footage.frame_width,
             "frame_height": footage.frame_height,
             "frames": [[frame.index, *frame.box] for frame in footage.frames],
-            "pictures": [
-                {"frame": each.frame_index, "width": each.width, "height": each.height, "crop": list(each.crop)}
-                for each in self._department.gallery.pictures(case.id)
-            ],
+            "pictures": self._pictures_of(case.id),
         }
 
     def _revealed(self, case: Case, caller: Caller) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 const AHEAD = 3; // cases held at a time, the one on the desk among them
 const HEARTBEAT = 60_000; // milliseconds; leases hold for five minutes
-const POLL = 3_000;
+const POLL = 1_500;
+const LOOKS = 10; // how often a case without pictures is asked for them
 const SVG = "http://www.w3.org/2000/svg";
 const WORDS = { yes: "yes", no: "no", maybe: "maybe", cannot_tell: "can’t tell" };
 const SOURCES = { maybe: "the machine was in doubt", audit_yes: "an audit of a yes", audit_no: "an audit of a no", gold: "a case whose answer is known" };
@@ -68,12 +69,23 @@ async function guarded(work) {
 // ---------------------------------------------------------------- loading
 
 async function load(lease) {
+  lease.looks = lease.looks || 0;
   lease.pictures = await Promise.all(lease.pictures.map(async (picture) => {
     const response = await fetch(`/review/api/cases/${lease.case}/pictures/${picture.frame}`, { headers: { authorization: `Bearer ${token}` } });
     return response.ok ? { ...picture, url: URL.createObjectURL(await response.blob()) } : null;
   }));
   lease.pictures = lease.pictures.filter((picture) => picture !== null);
   return lease;
+}
+
+async function lookAgain() {
+  // Pictures come from the camera's side a moment after a case is opened.
+  for (const lease of held.filter((each) => !each.pictures.length && each.looks < LOOKS)) {
+    lease.looks += 1;
+    lease.pictures = (await ask("look", { case: lease.case })).pictures;
+    if (lease.pictures.length) await load(lease);
+    if (lease.pictures.length && lease === held[0]) draw();
+  }
 }
 
 async function refill() {
@@ -98,6 +110,7 @@ async function refresh() {
   $("who").textContent = state.name;
   if ($("desk").hidden) draw();
   await fill();
+  await lookAgain();
 }
 
 // ---------------------------------------------------------------- drawing
