@@ -197,8 +197,8 @@ def test_a_small_desk_grows_into_the_same_answers() -> None:
 def test_ids_beyond_the_first_page_are_those_of_the_long_way() -> None:
     stream, desk = make_stream(), Desk()
     plain = Response.FromString(stream.answer(request(person(0)), desk)).decisions.track_ids[0]
-    stream._answerer.letterhead.detections = (1 << 24) - 2
+    stream.answerer.letterhead.detections = (1 << 24) - 2
     last = Response.FromString(stream.answer(request(person(1)), desk)).decisions.track_ids[0]
     paged = Response.FromString(stream.answer(request(person(2)), desk)).decisions.track_ids[0]
     assert plain == last == paged  # the track's ordinal is still that of the first page
-    assert stream._answerer.letterhead.detections == 1 << 24
+    assert stream.answerer.letterhead.detections == 1 << 24

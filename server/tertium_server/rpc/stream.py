@@ -142,7 +142,7 @@ class Stream:
             else begin_recording(terms.recorder, self.stream_id, self.epoch, opening.settings)
         )
         self._class_names = tuple(opening.settings.class_names[class_id] for class_id in opening.settings.class_ids)
-        self._answerer = Answerer(
+        self.answerer = Answerer(
             TrackIds(self.stream_id, self.epoch, caller=opening.settings.client_tracks),
             self._in_force.policy.version,
             state.detections if state else 0,
@@ -211,7 +211,7 @@ class Stream:
             prepared = self._prepared
         if prepared is not None and wanted.policy is not self._in_force.policy:
             self.engine.adopt(prepared[1])
-            self._answerer.stamp(wanted.policy.version)
+            self.answerer.stamp(wanted.policy.version)
         shadow = None if self._shadow is None else self._shadow.policy
         if wanted.shadow is not shadow:
             self._shadow = None
@@ -318,7 +318,7 @@ class Stream:
     def finish(self, answer: Answer, desk: Desk) -> None:
         """Ends all tracks and tells of it."""
         self._eventful = True
-        answer.add(self._answerer, desk, self.engine.finish(desk.workspace))
+        answer.add(self.answerer, desk, self.engine.finish(desk.workspace))
 
     def say_goodbye(self, desk: Desk) -> bytes:
         """The last response of a stream whose caller has closed it.
@@ -370,7 +370,7 @@ class Stream:
         class_ids = self.engine.parameters.judges["id"]
         return [
             TrackNews(
-                track_id=self._answerer.wire_id(int(record["id"])),
+                track_id=self.answerer.wire_id(int(record["id"])),
                 class_id=int(class_ids[record["class_row"]]),
                 frame_index=last_frame,
                 first_frame=int(record["first_frame"]),
@@ -404,7 +404,7 @@ class Stream:
     def _rule(self, answer: StreamAnswer) -> None:
         """Has the boxes of a track follow what people decided, from the next message on."""
         if answer.epoch == self.epoch:
-            track = self._answerer.track(answer.track_id)
+            track = self.answerer.track(answer.track_id)
             if track is not None:
                 self._rulings.rule(self.engine, track, verdict_of(answer))
 
@@ -419,7 +419,7 @@ class Stream:
         """Adds the state as it is now."""
         self._until_checkpoint = self._interval
         state = StreamState(
-            self.epoch, self._answerer.letterhead.detections, self._settings_digest, self.engine.snapshot()
+            self.epoch, self.answerer.letterhead.detections, self._settings_digest, self.engine.snapshot()
         )
         answer.add_checkpoint(self._terms.sealer.seal(self.stream_id, state), self.engine.last_frame)
 
@@ -427,7 +427,7 @@ class Stream:
         """The codec's answer, for streams that do nothing but answer; its code."""
         if self._silent or self._recounting or self._recording is not None or self._rulings:
             return DECLINED
-        return desk.answer(data, self.engine, self._answerer.letterhead)
+        return desk.answer(data, self.engine, self.answerer.letterhead)
 
     def _answer_the_long_way(self, data: bytes, desk: Desk) -> bytes:
         """The same for any message, and for streams that are resumed or recorded."""
@@ -438,7 +438,7 @@ class Stream:
         """Adds what there is beside decisions on a message that was answered at once."""
         decisions = desk.workspace.end()
         self._eventful = self._eventful or decisions.event_count > 0
-        answer.add_events(self._answerer, decisions)
+        answer.add_events(self.answerer, decisions)
         if decisions.frames != decisions.sent or decisions.reset_count:
             frames = wire.read_frames(data)
             if frames is None:  # whatever the kernels read, it reads
@@ -463,7 +463,7 @@ class Stream:
         if self._rulings:
             self._rulings.apply(decisions)
             self._rulings.review(self.engine)
-        answer.add(self._answerer, desk, decisions)
+        answer.add(self.answerer, desk, decisions)
         self._tell_of(decisions, frames, answer, first_frame, first_detection, fresh_from)
 
     def _tell_of(
@@ -516,11 +516,11 @@ class Stream:
     def _take_silently(self, frames: FrameColumns, desk: Desk) -> None:
         decisions = self.engine.advance(frames, desk.workspace)
         if self.review is None:
-            self._answerer.letterhead.detections += decisions.detections
+            self.answerer.letterhead.detections += decisions.detections
             return
         # Whoever answered these frames may not have lived to book what came of them. A repeat is no second case.
         answer = Answer()
-        answer.add(self._answerer, desk, decisions)
+        answer.add(self.answerer, desk, decisions)
         response = answer.to_bytes()
         self.review.after((frames, response), 2 * len(response), eventful=decisions.event_count > 0)
 
