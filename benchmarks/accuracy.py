@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -147,7 +147,7 @@ def plot(results: dict[str, Any], path: Path) -> None:
     rows = rows_of(results)
     names = [name.replace("_", "\n").replace(" ", "\n") for name, _ in rows]
     charts = []
-    for title, up, value in (
+    kinds: tuple[tuple[str, str, Callable[[Any, str], float]], ...] = (
         ("Best F1", "points over the raw score", lambda rules, rule: 100 * (rules[rule]["f1"] - rules[RAW]["f1"])),
         (
             "Log loss",
@@ -155,7 +155,8 @@ def plot(results: dict[str, Any], path: Path) -> None:
             lambda rules, rule: rules[rule]["log_loss"] / rules[CALIBRATED]["log_loss"],
         ),
         ("Maybe band (95/5)", "share of boxes", lambda rules, rule: rules[rule]["band"]),
-    ):
+    )
+    for title, up, value in kinds:
         chart = Chart(title, "", up)
         for rule in rows[0][1]:
             if rule != RAW or title.startswith("Maybe"):

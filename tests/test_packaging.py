@@ -38,6 +38,8 @@ def _imported(folder: str) -> set[str]:
     """The top-level packages of others that the modules of a folder import."""
     names = set[str]()
     for path in (ROOT / folder).rglob("*.py"):
+        if any(part.startswith(".") for part in path.relative_to(ROOT / folder).parts):
+            continue  # an environment that a benchmark has made for rivals
         # A script that is run as a file finds the modules and folders beside it.
         beside = {sibling.stem for start in (path.parent, ROOT / folder) for sibling in start.iterdir()}
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -67,7 +67,7 @@ def run(name: str, threshold: float, recording: Any, path: str) -> None:  # noqa
 def score(pairs: list[tuple[Any, Any]]) -> dict[str, float]:
     """Figures over recordings and their tracks, put together as TrackEval does."""
     metrics = import_module("trackeval").metrics
-    found = {}
+    found: dict[str, Any] = {}
     for metric in (metrics.HOTA(), metrics.CLEAR({"PRINT_CONFIG": False}), metrics.Identity({"PRINT_CONFIG": False})):
         parts = {str(place): metric.eval_sequence(_data(*pair)) for place, pair in enumerate(pairs)}
         found |= metric.combine_sequences(parts)

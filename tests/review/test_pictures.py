@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -22,9 +23,9 @@ from tertium_server.storage.tables import review
 from tests.review.builders import booking, office
 
 
-def picture(form: str = "PNG", size: tuple[int, int] = (40, 30), **options: object) -> bytes:
+def picture(form: str = "PNG", size: tuple[int, int] = (40, 30), **options: Any) -> bytes:
     out = io.BytesIO()
-    Image.new("RGB", size, (200, 10, 10)).save(out, form, **options)  # type: ignore[arg-type]  # Pillow's own
+    Image.new("RGB", size, (200, 10, 10)).save(out, form, **options)
     return out.getvalue()
 
 

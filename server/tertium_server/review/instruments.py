@@ -132,8 +132,8 @@ class ReviewMetrics(Collector):
         for key, count in self._created.items():
             created.add_metric(key, count)
             against.add_metric(key, self._disagreements[key])
-        for key, count in self._votes.items():
-            votes.add_metric(key, count)
+        for voted, count in self._votes.items():
+            votes.add_metric(voted, count)
         yield from (created, votes, against)
         yield _counter("tertium_decision_revisions", "Final verdicts that were corrected.", "class", self._revisions)
         yield _counter("tertium_review_leases", "What became of leases.", "event", self._leases)

@@ -69,7 +69,7 @@ def to_cloud_event(row: RowMapping, source: str) -> dict[str, Any]:
 
 def wait_after(attempts: int) -> int:
     """Seconds to wait after so many attempts that failed: 2, 4, 8 … up to an hour."""
-    return min(_LONGEST_WAIT, 2 ** min(attempts, 30))
+    return min(_LONGEST_WAIT, 1 << min(attempts, 30))
 
 
 class Webhook:
