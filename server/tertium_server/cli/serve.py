@@ -55,6 +55,8 @@ _METAVARS = {
     "metrics_port": "PORT",
     "data_dir": "FOLDER",
     "evidence": "FOLDER|URL",
+    "evidence_days": "DAYS",
+    "shadow_share": "SHARE",
     "trusted_proxy_header": "NAME",
     "webhook": "URL",
     "record": "FOLDER",
