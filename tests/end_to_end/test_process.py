@@ -34,8 +34,15 @@ def test_while_it_runs_server_json_tells_where_it_is(tmp_path: Path) -> None:
         assert httpx.get(f"http://{server.metrics}/readyz").status_code == 200
         server.signal(signal.SIGTERM)
         assert server.wait() == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint.key", "server.log"]
-    assert stat.S_IMODE((tmp_path / "checkpoint.key").stat().st_mode) == 0o600
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "checkpoint.key",
+        "review-token",
+        "server.log",
+        "spool",
+        "tertium.sqlite",
+    ]
+    for secret in ("checkpoint.key", "review-token"):
+        assert stat.S_IMODE((tmp_path / secret).stat().st_mode) == 0o600
 
 
 def test_the_log_tells_of_start_and_end_in_json(tmp_path: Path) -> None:

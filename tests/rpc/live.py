@@ -191,6 +191,7 @@ class ServerProcess:
             "TERTIUM_METRICS_PORT": "0",
             "TERTIUM_DATA_DIR": str(data_dir),
             "TERTIUM_LOG_FORMAT": "json",
+            "TERTIUM_EVIDENCE_PICTURES": "0",  # what a stream is asked for depends on when; its answers do not
         }
         data_dir.mkdir(parents=True, exist_ok=True)
         self._log = data_dir / "server.log"

@@ -22,6 +22,7 @@ from tertium_server.review.office import ReviewOffice
 from tertium_server.review.spool import Spool
 from tertium_server.review.values import Answer, Case, Source
 from tertium_server.rpc.desk import Desk
+from tertium_server.rpc.film import Film
 from tertium_server.rpc.reviewing import ReviewLimits, ReviewLink
 from tertium_server.rpc.stream import SILENCE, Stream, StreamTerms
 from tertium_server.storage import Database, open_store, sqlite_url
@@ -416,3 +417,27 @@ def test_film_is_bounded(setup: Set) -> None:
 
 def test_frozen_footage_outlives_its_form() -> None:
     assert Footage.from_json({"frames": [[1, 2, 3.0, 4.0, 5.0, 6.0, 0.5, 0.25]]}).frames[0].box == (3.0, 4.0, 5.0, 6.0)
+
+
+def test_a_message_too_large_for_the_film_leaves_what_is_on_it() -> None:
+    film = Film(100)
+    film.keep((b"small", b""), 60)
+    film.keep((b"huge", b""), 101)
+    assert film.entries() == [(b"small", b"")]
+    film.keep((b"other", b""), 41)
+    assert film.entries() == [(b"other", b"")]
+
+
+def test_streams_that_ended_are_forgotten_soon_and_broken_ones_later(
+    setup: Set, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tertium_server.rpc.reviewing._LAST_NEWS_SECONDS", 0.0)
+    ended, broken = setup.open(stream_id="ended"), setup.open(stream_id="broken")
+    for stream in (ended, broken):
+        setup.play(stream, doubtful(0, 5))
+    ended.say_goodbye(setup.desk)
+    ended.settle()
+    for stream in (ended, broken):
+        stream.leave()
+    setup.work()
+    assert [name for name, _ in setup.link.remembered] == ["broken"]

@@ -33,11 +33,13 @@ class Film:
         self._most_bytes = most_bytes
 
     def keep(self, entry: Entry, size: int) -> None:
-        """Keeps a message and its response, ``size`` bytes together, and lets the oldest go."""
+        """Keeps a message and its response, ``size`` bytes together, and lets the oldest go; of one that is too large by itself, nothing is kept."""
+        if size > self._most_bytes:
+            return
         entries = self._entries
         entries.append((entry, size))
         self._bytes += size
-        while self._bytes > self._most_bytes and len(entries) > 1:
+        while self._bytes > self._most_bytes:
             self._bytes -= entries.popleft()[1]
 
     def entries(self) -> list[Entry]:

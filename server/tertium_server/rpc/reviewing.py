@@ -46,17 +46,20 @@ _TICK_SECONDS = 0.2
 _MOST_HANDED_OVER = 20_000
 _MOST_ASKED = 256
 _MOST_SENT = 64
-_REMEMBERED = 4096
+_REMEMBERED = 256
+"""Streams without a call that are kept in mind, each with its film."""
 _LEFT_ALONE_SECONDS = 120.0
 """A stream that broke so long ago is not coming back: what it had in doubt are cases."""
+_LAST_NEWS_SECONDS = 2.0
+"""How long after the end of a stream its last news may still be on their way to the reviewing thread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewLimits:
     """How much review may take of a stream."""
 
-    film_bytes: int = 1 << 20
-    """Messages kept of each stream, to freeze evidence from."""
+    film_bytes: int = 1 << 19
+    """Messages kept of each stream, to freeze evidence from: some 20 seconds of 20 detections at 30 frames a second."""
 
     pictures: int = 6
     """Pictures asked for a case; 0: none."""
@@ -216,11 +219,17 @@ class ReviewLink:
         self._streams.move_to_end((stream_id, epoch))
         return review
 
-    def detach(self, review: StreamReview) -> None:
-        """A stream's call is over. It may come back."""
+    def detach(self, review: StreamReview, *, ended: bool) -> None:
+        """A stream's call is over. Unless the stream has ``ended``, it may come back."""
         review.connected = False
-        review.idle_since = time.monotonic()
+        review.idle_since = time.monotonic() - (_LEFT_ALONE_SECONDS - _LAST_NEWS_SECONDS if ended else 0.0)
         self._wake.set()
+
+    @property
+    def remembered(self) -> list[tuple[str, int]]:
+        """Streams that are kept in mind, by name and epoch."""
+        with self._lock:
+            return list(self._streams)
 
     def hand_over(self, review: StreamReview, entry: Entry) -> None:
         """A message whose answer tells of tracks. Never waits."""
@@ -367,9 +376,10 @@ class ReviewLink:
     def _let_go(self, reviews: Sequence[StreamReview]) -> None:
         """Forgets streams that are long gone; what they had in doubt are cases."""
         now = time.monotonic()
-        surplus = len(reviews) - _REMEMBERED
-        for review in reviews:
-            if review.connected or (now - review.idle_since < _LEFT_ALONE_SECONDS and surplus <= 0):
+        idle = [review for review in reviews if not review.connected]
+        surplus = len(idle) - _REMEMBERED
+        for review in idle:
+            if now - review.idle_since < _LEFT_ALONE_SECONDS and surplus <= 0:
                 continue
             surplus -= 1
             with self._lock:

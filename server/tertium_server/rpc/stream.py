@@ -411,7 +411,7 @@ class Stream:
     def leave(self) -> None:
         """The call is over, and no more will come by it."""
         if self.review is not None and self._terms.review is not None:
-            self._terms.review.detach(self.review)
+            self._terms.review.detach(self.review, ended=self.ended)
         if self._recording is not None:
             self._recording.close()
 
