@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -67,17 +68,18 @@ def expected(sent: Sequence[Frame], *, finished: bool = True) -> list[Told]:
     return [told(answer) for answer in out]
 
 
-class Kind:
+class Kind(ABC):
     """A client and its streams, with the same methods whichever it is. Scenarios are coroutines that use nothing else."""
 
     name: str
 
+    @abstractmethod
     def client(self, address: str, **options: Any) -> Any:
-        raise NotImplementedError
+        """A client for a server."""
 
+    @abstractmethod
     async def together(self, *scenarios: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         """Runs scenarios at the same time: in threads or in tasks."""
-        raise NotImplementedError
 
 
 class Threads(Kind):
