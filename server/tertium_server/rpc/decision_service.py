@@ -232,7 +232,8 @@ class DecisionService:
             return await self._heavy.run(lambda desk: stream.answer_otherwise(data, desk))
         if stream.work(frames) > self._heavy_work:
             return await self._heavy.run(lambda desk: stream.answer_frames(frames, desk))
-        return stream.answer(data, self._desk)  # reads it again, in a compiled call that costs less than going on from here
+        # Reads it again, in a compiled call that costs less than going on from here.
+        return stream.answer(data, self._desk)
 
     def _let_go(self, call: Call) -> None:
         """Forgets a call; what its stream has counted stays."""
