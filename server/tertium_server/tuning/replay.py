@@ -70,16 +70,21 @@ def replay(
         if columns.error or columns.status.any():
             raise _refused(sequence, piece, columns, order.order[builder.filled :])
         resets += int(np.count_nonzero(columns.resets))
-        builder.add(
-            columns.track_ids,
-            columns.probabilities,
-            columns.verdicts,
-            columns.track_probabilities,
-            columns.track_verdicts,
-        )
+        _add(builder, columns)
         if progress is not None:
             progress(len(piece))
+    _add(builder, engine.flush(workspace))  # what a policy's lag has held back
     return builder.build(policy.version, resets)
+
+
+def _add(builder: DecisionsBuilder, columns: DecisionColumns) -> None:
+    builder.add(
+        columns.track_ids,
+        columns.probabilities,
+        columns.verdicts,
+        columns.track_probabilities,
+        columns.track_verdicts,
+    )
 
 
 def stream_settings(sequence: Sequence, *, client_tracks: bool) -> StreamSettings:
