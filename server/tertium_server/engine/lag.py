@@ -75,6 +75,8 @@ class JudgedFrame:
     """Capture time, nanoseconds."""
     tracks: Records
     """(tracks,) of ``layout.TRACK``, with those that are over with it. Their levels are those that were judged."""
+    filtered: Float64s
+    """(tracks, smoothing.FILTERED) their levels as they were filtered, before what came after smoothed them."""
     slots: Int64s
     """(D,) places of the detections' tracks."""
     around: Float64s
@@ -250,7 +252,7 @@ class Lag:
         out, progress = self._answers.outputs, self._answers.progress
         decided = slice(int(before[DETECTIONS_OUT]), int(progress[DETECTIONS_OUT]))
         return JudgedFrame(
-            frame.index, frame.time, tracks, frame.rows[0], frame.around, out.values[0, decided],
+            frame.index, frame.time, tracks, frame.levels, frame.rows[0], frame.around, out.values[0, decided],
             out.verdicts[0, decided], frame.parameters, out.events[int(before[EVENTS_OUT]) : int(progress[EVENTS_OUT])],
         )  # fmt: skip
 
