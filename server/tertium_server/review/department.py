@@ -56,7 +56,6 @@ class ReviewDepartment:
             raise StartError(f"{settings.spool_folder}: can't be written: {error.strerror}") from error
         targets = () if settings.webhook is None else (TARGET,)
         self.office = ReviewOffice(self.store, settings.queue, targets=targets)
-        self._webhook = None if settings.webhook is None else Webhook(self.store, settings.webhook)
         self.gallery = Gallery(self.store, Blobs(settings.evidence_url))
         self.clerk = Clerk(self.office, self.spool)
         self.clerk.add_preparation(self._prepare)
@@ -67,6 +66,8 @@ class ReviewDepartment:
         self.metrics = ReviewMetrics(settings.classes)
         self.metrics.snapshot.clerk = lambda: self.clerk.state
         self.office.metrics = self.metrics
+        sync = self.metrics.sync
+        self._webhook = None if settings.webhook is None else Webhook(self.store, settings.webhook, sync=sync)
         self._log = get_logger("review")
 
     def start(self) -> None:
