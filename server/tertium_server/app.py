@@ -41,6 +41,7 @@ from tertium_server.rpc.review_service import ReviewService
 from tertium_server.rpc.reviewing import ReviewLimits, ReviewLink
 from tertium_server.rpc.server import RpcServer
 from tertium_server.rpc.stream import StreamTerms
+from tertium_server.rpc.track_states import TrackStates
 from tertium_server.rpc.warm_up import warm_up
 from tertium_server.storage import open_store, sqlite_url
 from tertium_server.storage.opening import FILE
@@ -64,9 +65,10 @@ class Service:
         self._keeper = _make_keeper(settings)
         self.registry = CollectorRegistry()
         self._metrics = _make_metrics(self.registry, settings, self._keeper.in_force.policy)
+        self.registry.register(TrackStates(self._metrics.streams.active, settings.groups))
         self._recorder = _make_recorder(settings, self._metrics)
         _make_data_dir(settings)
-        self._review = _make_review(settings) if settings.review else None
+        self._review = _make_review(settings, self._keeper.in_force.policy) if settings.review else None
         self._link = None if self._review is None else _make_link(settings, self._review)
         self._gate = None if self._review is None else _make_gate(settings)
         terms = _make_terms(settings, self._keeper, self._recorder, self._link)
@@ -296,7 +298,7 @@ def _make_recorder(settings: Settings, metrics: Metrics) -> Recorder | None:
     return recorder
 
 
-def _make_review(settings: Settings) -> ReviewDepartment:
+def _make_review(settings: Settings, policy: Policy) -> ReviewDepartment:
     url = sqlite_url(settings.data_dir) if settings.store is None else settings.store.get_secret_value()
     return ReviewDepartment(
         ReviewSettings(
@@ -304,7 +306,7 @@ def _make_review(settings: Settings) -> ReviewDepartment:
             spool_folder=settings.data_dir / "spool",
             evidence_url=settings.evidence or str((settings.data_dir / "evidence").absolute()),
             evidence_days=settings.evidence_days,
-            classes=settings.classes,
+            classes=_classes(settings, policy),
             webhook=_webhook_settings(settings),
         )
     )
@@ -368,9 +370,14 @@ def _make_metrics(registry: CollectorRegistry, settings: Settings, policy: Polic
         revision=os.environ.get(_REVISION_VARIABLE, "unknown"),
         policy=labels_of(policy),
         groups=settings.groups,
-        classes=(*policy.class_names(), *settings.classes),
+        classes=_classes(settings, policy),
         codes=CODES,
     )
+
+
+def _classes(settings: Settings, policy: Policy) -> tuple[str, ...]:
+    """Classes that metrics tell apart."""
+    return (*policy.class_names(), *settings.classes)
 
 
 def _write_atomically(path: Path, content: dict[str, object]) -> None:
