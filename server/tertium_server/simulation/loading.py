@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -62,11 +63,17 @@ def world_of(tree: Mapping[str, Any], where: str = "world") -> World:
     try:
         return World.model_validate(dict(tree))
     except ValidationError as error:
-        lines = [
-            f"{where}: {'.'.join(map(str, one['loc'])) or 'the file'}: {one['msg'].removeprefix('Value error, ')}, not {one['input']!r:.60}"
-            for one in error.errors()
-        ]
+        wrong = error.errors()
+        inner = {one["loc"][:length] for one in wrong for length in range(len(one["loc"]))}
+        # A list one of whose entries can't be is said to be too short, too; that is no news.
+        lines = [_told(where, one) for one in wrong if not one["loc"] or one["loc"] not in inner]
         raise WorldError("\n".join(lines)) from error
+
+
+def _told(where: str, wrong: ErrorDetails) -> str:
+    field = ".".join(map(str, wrong["loc"])) or "the file"
+    said = wrong["msg"].removeprefix("Value error, ")
+    return f"{where}: {field}: {said}" + (f", not {wrong['input']!r:.60}" if wrong["loc"] else "")
 
 
 def dump_world(world: World) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
@@ -18,7 +20,7 @@ def see_objects(world: World, camera: int, scene: Scene) -> Raw:
     starts = np.flatnonzero(np.diff(scene.objects, prepend=-1))
     logits, jitter = np.empty(len(scene.frames)), np.empty((len(scene.frames), 4))
     chance = np.empty((len(scene.frames), 4))
-    for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), len(scene.frames)], strict=True):
+    for start, stop in pairwise([*starts.tolist(), len(scene.frames)]):
         random = np.random.default_rng((world.seed, DETECTOR, camera, 1, int(scene.objects[start])))
         chance[start:stop] = random.random((stop - start, 4))
         logits[start:stop] = _mood(world, random, stop - start)
