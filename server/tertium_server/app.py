@@ -27,6 +27,7 @@ from tertium_server.metrics import Metrics
 from tertium_server.policy import Policy, PolicyError
 from tertium_server.policy.keeper import FileSource, PolicyKeeper, PolicySource, StoreSource
 from tertium_server.policy.store import FolderStore, LateStore
+from tertium_server.quality.drift import DriftMetrics
 from tertium_server.review.access import Gate
 from tertium_server.review.department import ReviewDepartment, ReviewSettings
 from tertium_server.review.webhook import WebhookSettings
@@ -55,6 +56,7 @@ EXIT_BAD_START = 2
 _REVISION_VARIABLE = "TERTIUM_BUILD_REVISION"
 _ADDRESS_FILE = "server.json"
 _REVIEW_STOP_SECONDS = 5.0
+_DRIFT_SECONDS = 60.0
 
 
 class Service:
@@ -179,7 +181,15 @@ class Service:
         link = self._link
         self._review.metrics.snapshot.lost_messages = lambda: link.lost
         self.registry.register(self._review.metrics)
+        self._watch_drift(self._review)
         return ReviewPages(self._review, self._gate, self._settings.trusted_proxy_header).routes()
+
+    def _watch_drift(self, review: ReviewDepartment) -> None:
+        keeper = self._keeper
+        classes = _classes(self._settings, keeper.in_force.policy)
+        drift = DriftMetrics(review.store, lambda: keeper.in_force.policy, classes)
+        self.registry.register(drift)
+        review.clerk.add_chore(drift.update, every=_DRIFT_SECONDS)
 
     def _start_review(self) -> None:
         if self._review is not None and self._link is not None:
