@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -51,30 +51,28 @@ class UnitName(StrEnum):
     FRAME = "frame"
 
 
-DetectionsArgument = Annotated[
-    Path,
-    typer.Argument(
-        metavar="DETECTIONS",
-        help="One sequence or a folder of sequences. [bold]mot[/bold]: a folder with det/det.txt and seqinfo.ini, "
-        "a folder of such folders, or a det.txt. [bold]kitti[/bold]: a .txt, a folder of .txt files, "
-        "or one that holds detections/. [bold]coco[/bold]: a .json. [bold]yolo[/bold]: a folder of label files. "
-        "[bold]fiftyone[/bold]: the folder of an export. [bold]tertium[/bold]: a folder that --record wrote to.",
-        show_default=False,
-    ),
-]
+_DETECTIONS: Any = typer.Argument(
+    metavar="DETECTIONS",
+    help="One sequence or a folder of sequences. [bold]mot[/bold]: a folder with det/det.txt and seqinfo.ini, "
+    "a folder of such folders, or a det.txt. [bold]kitti[/bold]: a .txt, a folder of .txt files, "
+    "or one that holds detections/. [bold]coco[/bold]: a .json. [bold]yolo[/bold]: a folder of label files. "
+    "[bold]fiftyone[/bold]: the folder of an export. [bold]tertium[/bold]: a folder that --record wrote to.",
+    show_default=False,
+)
+DetectionsArgument = Annotated[Path, _DETECTIONS]
+OptionalDetectionsArgument = Annotated[Path | None, _DETECTIONS]
 
-TruthArgument = Annotated[
-    Path,
-    typer.Argument(
-        metavar="TRUTH",
-        help="What there was to see; may be the same folder. [bold]mot[/bold]: */gt/gt.txt. [bold]kitti[/bold]: labels/.",
-        show_default=False,
-    ),
-]
+_TRUTH: Any = typer.Argument(
+    metavar="TRUTH",
+    help="What there was to see; may be the same folder. [bold]mot[/bold]: */gt/gt.txt. [bold]kitti[/bold]: labels/.",
+    show_default=False,
+)
+TruthArgument = Annotated[Path, _TRUTH]
+OptionalTruthArgument = Annotated[Path | None, _TRUTH]
 
-FormatOption = Annotated[
-    Format, typer.Option(help="The recording's format.", rich_help_panel=RECORDING, show_default=False)
-]
+_FORMAT: Any = typer.Option(help="The recording's format.", rich_help_panel=RECORDING, show_default=False)
+FormatOption = Annotated[Format, _FORMAT]
+OptionalFormatOption = Annotated[Format | None, _FORMAT]
 
 SequencesOption = Annotated[
     str,

@@ -129,6 +129,26 @@ def oldest_by_source(connection: Connection) -> dict[str, int]:
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
+@dataclass(frozen=True, slots=True)
+class DecidedTracks:
+    """How many tracks of a kind were decided: the population that answers are a sample of."""
+
+    stream_id: str
+    epoch: int
+    class_name: str
+    stratum: str
+    policy_version: str
+    count: int
+
+
+def decided_tracks(connection: Connection) -> list[DecidedTracks]:
+    """All decided tracks, counted by stream, epoch, class, stratum and policy."""
+    columns = review.decisions.c
+    kinds = (columns.stream_id, columns.epoch, columns.class_name, columns.stratum, columns.policy_version)
+    query = select(*kinds, func.count()).group_by(*kinds)
+    return [DecidedTracks(*row) for row in connection.execute(query)]
+
+
 def reviewed(store: Database, *, closed_from: int = 0, stream: str = "") -> Iterator[Reviewed]:
     """Cases that people answered yes or no, the least certain first. Read page by page: however many there are, memory is that of a few."""
     after: tuple[float, str] | None = None
