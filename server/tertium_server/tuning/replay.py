@@ -19,7 +19,7 @@ from tertium_server.policy import Policy, compile_parameters
 
 from .decisions import Decisions, DecisionsBuilder, ReplayError
 from .frames import Frames, frames_of
-from .readers import Sequence
+from .readers import Sequence, named
 from .reference import DecidedScores
 
 
@@ -116,4 +116,4 @@ def _refused(
     culprit = int(columns.culprit[at])
     row = f", row {sequence.rows[order[culprit]]}" if culprit >= 0 else ""
     reason = _REFUSALS.get(status, f"the engine refused it ({status.name}); report this as a fault")
-    return ReplayError(sequence.name, f"{sequence.source}{row}, frame {piece.indices[at]}: {reason}")
+    return ReplayError(sequence.name, f"{named(str(sequence.source))}{row}, frame {piece.indices[at]}: {reason}")
