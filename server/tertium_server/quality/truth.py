@@ -7,7 +7,7 @@ the interval is Jeffreys' on it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,15 +24,19 @@ _LEAST_SCENES = 2
 Counts = NDArray[np.int64]
 
 
+def _none() -> Counts:
+    return np.zeros(0, np.int64)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class TruthTally:
     """What labelled frames have shown, (S,) by scene."""
 
-    tp: Counts = np.zeros(0, np.int64)  # noqa: RUF009 - empty: nobody can change it
+    tp: Counts = field(default_factory=_none)
     """Boxes held as YES that are right."""
-    fp: Counts = np.zeros(0, np.int64)  # noqa: RUF009 - as above
+    fp: Counts = field(default_factory=_none)
     """Boxes held as YES that are wrong."""
-    fn: Counts = np.zeros(0, np.int64)  # noqa: RUF009 - as above
+    fn: Counts = field(default_factory=_none)
     """Objects that no box held as YES shows."""
     frames: int = 0
     """Labelled frames."""
