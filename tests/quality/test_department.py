@@ -101,18 +101,18 @@ def test_estimates_are_those_of_what_the_store_holds(store: Database, clock: Clo
 
 
 def test_decisions_count_in_the_windows_of_their_own_time_whenever_they_are_answered(
-    store: Database, clock: Clock
+    file_store: Database, clock: Clock
 ) -> None:
-    desk = office(store, clock)
+    desk = office(file_store, clock)
     old = [track(number, Stratum.AUTO_YES, decided_at=START - 30 * HOUR) for number in range(40)]
     new = [track(number, Stratum.AUTO_YES, decided_at=START - HOUR // 4) for number in range(40, 80)]
     ancient = [track(number, Stratum.AUTO_YES, decided_at=START - 8 * 24 * HOUR) for number in range(80, 90)]
     desk.book(old + new + ancient)
     for each in [*old, *ancient]:
-        answer(store, each, Answer.NO)
+        answer(file_store, each, Answer.NO)
     for each in new:
-        answer(store, each, Answer.YES)
-    made = department(store, clock)
+        answer(file_store, each, Answer.YES)
+    made = department(file_store, clock)
     made.refresh()
     assert made.metrics.book is not None
     value = {window: made.metrics.book.estimates[ALL, window, Method.AUDIT].precision.value for window in Window}
@@ -157,12 +157,12 @@ def test_counters_count_each_track_once_and_never_fall(store: Database, clock: C
     assert samples(made)["tertium_reviewed_total", ("person", "auto_yes", "tp")] == len(audited)
 
 
-def test_a_server_that_starts_counts_only_what_comes_from_then_on(store: Database, clock: Clock) -> None:
-    fill(store, clock)
+def test_a_server_that_starts_counts_only_what_comes_from_then_on(file_store: Database, clock: Clock) -> None:
+    fill(file_store, clock)
     clock.pass_by(1)
-    made = department(store, clock)
+    made = department(file_store, clock)
     late = [track(number, Stratum.AUTO_NO, decided_at=clock.now) for number in range(500, 510)]
-    office(store, clock).book(late)  # before the first refresh, after the start
+    office(file_store, clock).book(late)  # before the first refresh, after the start
     made.refresh()
     told = samples(made)
     assert told["tertium_audit_population_total", ("person", "auto_no")] == 10
@@ -186,22 +186,27 @@ def test_one_process_tells_and_another_takes_over_when_it_is_gone(store: Databas
     assert samples(second)["tertium_reviewed_total", ("person", "auto_yes", "tp")] == 0
 
 
-def test_a_process_that_stops_leaves_the_telling_to_the_next(store: Database, clock: Clock) -> None:
-    first = department(store, clock)
+def test_a_process_that_stops_leaves_the_telling_to_the_next(file_store: Database, clock: Clock) -> None:
+    first = department(file_store, clock)
     first.start()
     first.stop(10)
-    second = department(store, clock)
+    second = department(file_store, clock)
     second.refresh()
     assert second.metrics.book is not None
 
 
-def test_hostile_class_names_make_no_series(store: Database, clock: Clock) -> None:
-    desk = office(store, clock)
-    desk.book([
-        track(number, Stratum.AUTO_YES, stream_id=f"stream {number}", class_name=f'x"\n{{{number}}}', decided_at=START)
+def test_hostile_class_names_make_no_series(file_store: Database, clock: Clock) -> None:
+    row = {
+        "stream_group": "default", "epoch": 1, "track_id": 1, "policy_version": "1", "decided_at": START, "frame_index": 1,
+        "stratum": "auto_yes", "probability": 0.9, "pi": 0.1, "chosen": False,
+    }  # fmt: skip
+    rows = [
+        row | {"id": str(number), "class_name": f'x"\n{{{number}}}', "stream_id": f"stream {number}"}
         for number in range(10_000)
-    ])  # fmt: skip
-    made = department(store, clock)
+    ]
+    with file_store.write() as connection:
+        connection.execute(review.decisions.insert(), rows)
+    made = department(file_store, clock)
     registry = CollectorRegistry()
     registry.register(made.metrics)
     made.refresh()
@@ -211,24 +216,24 @@ def test_hostile_class_names_make_no_series(store: Database, clock: Clock) -> No
     assert made.metrics.book.tallies["other", Window.DAY].auto_yes.population == 10_000
 
 
-def test_a_scrape_asks_the_store_nothing(store: Database, clock: Clock) -> None:
-    fill(store, clock)
-    made = department(store, clock)
+def test_a_scrape_asks_the_store_nothing(file_store: Database, clock: Clock) -> None:
+    fill(file_store, clock)
+    made = department(file_store, clock)
     made.refresh()
     asked: list[str] = []
-    event.listen(store.engine, "before_cursor_execute", lambda _c, _u, statement, *_: asked.append(statement))
+    event.listen(file_store.engine, "before_cursor_execute", lambda _c, _u, statement, *_: asked.append(statement))
     assert samples(made)
     assert asked == []
     made.refresh()
     assert asked
 
 
-def test_a_book_can_be_read_without_a_server_and_is_the_same(store: Database, clock: Clock) -> None:
-    fill(store, clock)
-    made = department(store, clock)
+def test_a_book_can_be_read_without_a_server_and_is_the_same(file_store: Database, clock: Clock) -> None:
+    fill(file_store, clock)
+    made = department(file_store, clock)
     made.refresh()
     assert made.metrics.book is not None
-    assert repr(read_book(store, ("person",), clock.now).estimates) == repr(made.metrics.book.estimates)
+    assert repr(read_book(file_store, ("person",), clock.now).estimates) == repr(made.metrics.book.estimates)
 
 
 def frames(count: int, **changes: object) -> Iterator[TruthFrame]:
@@ -264,10 +269,10 @@ def test_truth_has_windows_and_repeats_replace(store: Database, clock: Clock) ->
     assert made.metrics.book.estimates["person", Window.DAY, Method.TRUTH].precision.value == 1.0
 
 
-def test_truth_is_forgotten_when_it_has_left_all_windows(store: Database, clock: Clock) -> None:
-    with store.write() as connection:
+def test_truth_is_forgotten_when_it_has_left_all_windows(file_store: Database, clock: Clock) -> None:
+    with file_store.write() as connection:
         truths.keep(connection, list(frames(3, decided_at=START - 8 * 24 * HOUR)), clock.now)
         truths.keep(connection, list(frames(2, stream_id="new")), clock.now)
-    department(store, clock).refresh()
-    with store.read() as connection:
+    department(file_store, clock).refresh()
+    with file_store.read() as connection:
         assert truths.newest_report(connection)[1] == 4

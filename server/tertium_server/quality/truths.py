@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, bindparam, delete, func, select
 
 from tertium_server.metrics import OTHER
 from tertium_server.quality.truth import TruthTally
@@ -47,16 +47,15 @@ class TruthFrame:
 
 def keep(connection: Connection, frames: Sequence[TruthFrame], now: int) -> int:
     """Stores what frames have shown, in place of what was known of them; how many were known before. None may occur twice."""
-    replaced = 0
-    for frame in frames:
-        known = connection.execute(
-            delete(quality.truth_counts).where(
-                _counts.stream_id == frame.stream_id,
-                _counts.epoch == frame.epoch,
-                _counts.frame_index == frame.frame_index,
-            )
-        )
-        replaced += known.rowcount > 0
+    if not frames:
+        return 0
+    of_frame = (
+        (_counts.stream_id == bindparam("stream")) & (_counts.epoch == bindparam("at_epoch"))
+        & (_counts.frame_index == bindparam("index"))
+    )  # fmt: skip
+    keys = [{"stream": frame.stream_id, "at_epoch": frame.epoch, "index": frame.frame_index} for frame in frames]
+    replaced = connection.execute(delete(quality.truth_counts).where(of_frame, _counts.class_name == _FRAME), keys)
+    connection.execute(delete(quality.truth_counts).where(of_frame), keys)
     rows = [
         {
             "stream_id": frame.stream_id,
@@ -74,9 +73,8 @@ def keep(connection: Connection, frames: Sequence[TruthFrame], now: int) -> int:
         for frame in frames
         for name, counts in {_FRAME: BoxCounts(), **frame.classes}.items()
     ]
-    if rows:
-        connection.execute(quality.truth_counts.insert(), rows)
-    return replaced
+    connection.execute(quality.truth_counts.insert(), rows)
+    return replaced.rowcount
 
 
 def forget_before(connection: Connection, moment: int) -> int:
