@@ -27,6 +27,7 @@ from tertium_server.metrics import Metrics
 from tertium_server.policy import Policy, PolicyError
 from tertium_server.policy.keeper import FileSource, PolicyKeeper, PolicySource, StoreSource
 from tertium_server.policy.store import FolderStore, LateStore
+from tertium_server.quality.department import QualityDepartment
 from tertium_server.quality.drift import DriftMetrics
 from tertium_server.review.access import Gate
 from tertium_server.review.department import ReviewDepartment, ReviewSettings
@@ -72,6 +73,7 @@ class Service:
         _make_data_dir(settings)
         self._review = _make_review(settings, self._keeper.in_force.policy) if settings.review else None
         self._link = None if self._review is None else _make_link(settings, self._review)
+        self._quality = None if self._review is None else _make_quality(settings, self._keeper, self._review)
         self._gate = None if self._review is None else _make_gate(settings)
         terms = _make_terms(settings, self._keeper, self._recorder, self._link)
         service = None if self._review is None or self._gate is None else ReviewService(self._review, self._gate)
@@ -182,6 +184,8 @@ class Service:
         self._review.metrics.snapshot.lost_messages = lambda: link.lost
         self.registry.register(self._review.metrics)
         self._watch_drift(self._review)
+        if self._quality is not None:
+            self.registry.register(self._quality.metrics)
         return ReviewPages(self._review, self._gate, self._settings.trusted_proxy_header).routes()
 
     def _watch_drift(self, review: ReviewDepartment) -> None:
@@ -195,8 +199,12 @@ class Service:
         if self._review is not None and self._link is not None:
             self._review.start()
             self._link.start()
+        if self._quality is not None:
+            self._quality.start()
 
     def _stop_review(self) -> None:
+        if self._quality is not None:
+            self._quality.stop(_REVIEW_STOP_SECONDS)
         if self._review is not None and self._link is not None:
             self._link.stop(_REVIEW_STOP_SECONDS)
             self._review.stop(_REVIEW_STOP_SECONDS)
@@ -320,6 +328,11 @@ def _make_review(settings: Settings, policy: Policy) -> ReviewDepartment:
             webhook=_webhook_settings(settings),
         )
     )
+
+
+def _make_quality(settings: Settings, keeper: PolicyKeeper, review: ReviewDepartment) -> QualityDepartment:
+    classes = _classes(settings, keeper.in_force.policy)
+    return QualityDepartment(review.store, classes, seconds=settings.estimate_seconds)
 
 
 def _make_gate(settings: Settings) -> Gate:

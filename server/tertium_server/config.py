@@ -154,6 +154,10 @@ class Settings(BaseSettings):
         description="HTTP header in which a proxy, the only way to the review page, names the reviewer it has signed in.",
     )
 
+    estimate_seconds: Annotated[float, Field(ge=0.1, le=3600, allow_inf_nan=False)] = Field(
+        default=15.0, description="How often precision and recall are estimated anew."
+    )
+
     max_streams: int = Field(default=1024, ge=1, le=1_000_000, description="Most streams open at a time.")
     max_detections_per_frame: int = Field(default=1000, ge=1, le=100_000, description="Most detections of one frame.")
     max_tracks_per_stream: int = Field(
