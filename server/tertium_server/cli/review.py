@@ -103,7 +103,7 @@ def export(
     form: Annotated[
         ExportFormat, typer.Option("--format", help="jsonl: a line a case; coco: one document.")
     ] = ExportFormat.JSONL,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to; - is standard output.")] = STDOUT,
+    out: Annotated[str, typer.Option(metavar="FILE", help="Where to; - is standard output.")] = STDOUT,
     stream: Annotated[str, typer.Option(metavar="NAME", help="Only cases of this stream.")] = "",
     data_dir: _DataDir = None,
     store: _Store = None,

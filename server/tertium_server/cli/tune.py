@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -34,6 +33,7 @@ from .recording_options import (
     cache_of,
     check_failed,
     jobs_of,
+    mirrors_of,
     read_pairs,
     reading_of,
 )
@@ -62,7 +62,7 @@ def tune(  # noqa: PLR0913  # the options of the command line
     truth: OptionalTruthArgument = None,
     *,
     out: Annotated[
-        Path,
+        str,
         typer.Option(
             metavar="FILE", help="The policy file to write (YAML).", rich_help_panel=RESULTS, show_default=False
         ),
@@ -78,7 +78,7 @@ def tune(  # noqa: PLR0913  # the options of the command line
         ),
     ] = None,
     policy: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="FILE",
             help="The policy whose tracks were reviewed: what is not tuned stays as it has it.",
@@ -87,13 +87,13 @@ def tune(  # noqa: PLR0913  # the options of the command line
         ),
     ] = None,
     summary: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="FILE", help="Write all figures as JSON. [bold]-[/bold]: standard output.", rich_help_panel=RESULTS
         ),
     ] = None,
     report: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="FILE",
             help="Write a report for people: one HTML page that needs no network.",
@@ -212,7 +212,7 @@ def tune(  # noqa: PLR0913  # the options of the command line
     )
     with steps_of("reading; the first time the engine is compiled, too, for half a minute") as say:
         reading = reading_of(class_name, scores, fps, detections_field, truth_field)
-        labelled, unread = read_pairs(detections, truth, format, reading, sequences)
+        labelled, unread = read_pairs(detections, truth, format, reading, sequences, mirrors_of(say, no_cache=no_cache))
         tuned = tune_policy(labelled, options, say, failed=unread)
     _show(tuned)
     with written(out) as file:
@@ -227,7 +227,7 @@ def tune(  # noqa: PLR0913  # the options of the command line
     check_failed(tuned.summary["failed_sequences"])
 
 
-def _write_report(path: Path, tuned: Tuning) -> None:
+def _write_report(path: str, tuned: Tuning) -> None:
     from tertium_server.tuning.report import write_report  # noqa: PLC0415
 
     with waiting("Writing the report"), written(path) as file:

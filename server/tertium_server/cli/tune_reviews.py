@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from .console import messages, steps_of
 from .failure import MISUSED, CommandError
 from .output import STDOUT, written
-from .recording_options import Format
+from .policy_file import policy_at
+from .recording_options import Format, mirrors_of
 from .review_store import open_store_of
 
 if TYPE_CHECKING:
@@ -22,10 +23,10 @@ class ReviewTuneRequest:
     """What was asked for."""
 
     reviews: str
-    policy: Path | None
-    detections: Path | None
-    out: Path
-    summary: Path | None
+    policy: str | None
+    detections: str | None
+    out: str
+    summary: str | None
     name: str
     objective: str
     bounds: str | None
@@ -48,7 +49,7 @@ class ReviewTuneRequest:
 
     def run(self) -> None:
         """Tunes, and writes what was asked for."""
-        from tertium_server.policy import default_policy, dump_policy, load_policy  # noqa: PLC0415  # slow to load
+        from tertium_server.policy import dump_policy  # noqa: PLC0415  # slow to load
         from tertium_server.tuning.limits import make_limits  # noqa: PLC0415
         from tertium_server.tuning.objectives import parse_objective  # noqa: PLC0415
         from tertium_server.tuning.reviewed.recordings import read_runs  # noqa: PLC0415
@@ -61,9 +62,9 @@ class ReviewTuneRequest:
             seed=self.seed,
             name=self.name,
         )
-        start = default_policy() if self.policy is None else load_policy(self.policy)
+        start = policy_at(self.policy)
         with steps_of("reading; the first time the engine is compiled, too, for half a minute") as say:
-            runs = None if self.detections is None else read_runs(self.detections, self.sequences)
+            runs = None if self.detections is None else read_runs(self.detections, self.sequences, mirrors_of(say))
             tuned = tune_on_reviews(read_answers(self.reviews), start, runs, options, say)
         _show(tuned.summary)
         with written(self.out) as file:

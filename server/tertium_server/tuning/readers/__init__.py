@@ -10,7 +10,7 @@ from .formats import Format, Options, Source
 from .labelled import find_pairs, read_labelled
 from .naming import named
 from .reading import FORMATS, choose, find, read, read_detections, unify_classes
-from .remote import Mirrors, is_url
+from .remote import Mirrors, is_url, read_text, write_file
 from .sequence import FrameOrder, Sequence
 from .truth import ALL_CLASSES, Kind, Labelled, Truth
 
@@ -38,5 +38,7 @@ __all__ = [
     "read",
     "read_detections",
     "read_labelled",
+    "read_text",
     "unify_classes",
+    "write_file",
 ]

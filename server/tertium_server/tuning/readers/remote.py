@@ -15,6 +15,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .errors import Place, ReadError
 from .naming import MIRROR, default_folder
 from .remote_copy import Copy, Told
 from .remote_store import Store
@@ -28,6 +29,27 @@ MOST_BYTES = 8 << 30
 def is_url(place: str | Path) -> bool:
     """Whether a place is named by URL."""
     return isinstance(place, str) and _URL.match(place) is not None
+
+
+def read_text(url: str) -> str:
+    """The text of a file.
+
+    Raises:
+        ReadError: it can't be read, or is no UTF-8.
+    """
+    try:
+        return Store.open(url).read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ReadError(Place(url), f"is no text ({error})", "give a file in UTF-8") from error
+
+
+def write_file(url: str, data: bytes) -> None:
+    """Puts a file where a URL says, whole or not at all as far as the store can.
+
+    Raises:
+        ReadError: it can't be written; the URL is named, and what is missing.
+    """
+    Store.open(url).write(data)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

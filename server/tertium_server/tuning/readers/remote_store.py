@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import fsspec
@@ -135,13 +136,33 @@ class Store:
         with self._reached():
             self.system.get(list(names), list(paths), callback=callback)
 
+    def read(self) -> bytes:
+        """The bytes of the file that the URL names.
+
+        Raises:
+            ReadError: it can't be read.
+        """
+        with self._reached():
+            data: bytes = self.system.cat_file(self.root)
+        return data
+
+    def write(self, data: bytes) -> None:
+        """Puts a file where the URL says.
+
+        Raises:
+            ReadError: it can't be written.
+        """
+        with self._reached("written"):
+            if self.is_local():  # stores have no folders that could be missing
+                Path(self.root).parent.mkdir(parents=True, exist_ok=True)
+            self.system.pipe_file(self.root, data)
+
     @contextlib.contextmanager
-    def _reached(self) -> Generator[None]:
+    def _reached(self, what: str = "read") -> Generator[None]:
         try:
             yield
         except Exception as error:  # stores raise whatever their libraries do: botocore's, aiohttp's, google.auth's
             words = str(error).splitlines()
+            reason = type(error).__name__ + (f": {words[0]}" if words else "")
             remedy = "check the address, the network, and the credentials as for the store's own tools"
-            raise ReadError(
-                Place(self.url), f"can't be read ({type(error).__name__}{': ' + words[0] if words else ''})", remedy
-            ) from error
+            raise ReadError(Place(self.url), f"can't be {what} ({reason})", remedy) from error

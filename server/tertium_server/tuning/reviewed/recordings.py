@@ -6,19 +6,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tertium.recording import PartName
-from tertium_server.tuning.readers import FORMATS, Options, ReadError, Sequence, choose
+from tertium_server.tuning.readers import FORMATS, Mirrors, Options, ReadError, Sequence, choose
 from tertium_server.tuning.readers.errors import UnreadableError
 
 _FORMAT = "tertium"
 
 
-def read_runs(path: Path, pattern: str = "*") -> Iterator[tuple[str, int, Sequence]]:
-    """Runs of streams whose names match the pattern, read one after the other.
+def read_runs(
+    place: Path | str, pattern: str = "*", mirrors: Mirrors | None = None
+) -> Iterator[tuple[str, int, Sequence]]:
+    """Runs of streams whose names match the pattern, read one after the other; ``place``: a path or a URL.
 
     Raises:
         NothingFoundError: there are none.
         UnreadableError: one can't be read.
     """
+    with (mirrors or Mirrors()).local(place) as path:
+        yield from _runs(path, pattern)
+
+
+def _runs(path: Path, pattern: str) -> Iterator[tuple[str, int, Sequence]]:
     options = Options()
     for source in choose(FORMATS[_FORMAT].find(path, options), pattern, path):
         name = PartName.of(source.file)
