@@ -15,6 +15,8 @@ from service import service
 FOLDER = Path(__file__).parent / "dashboards"
 _TITLES = (("tertium-service", "Service"), ("tertium-quality", "Quality"), ("tertium-review", "Review"))
 _MAKERS = {"service": service, "quality": quality, "review": review}
+_INTERVALS = ("auto", "auto_count", "auto_min")
+"""The builders give these to all variables; Grafana knows them of intervals alone."""
 
 
 def dashboards() -> dict[str, str]:
@@ -26,6 +28,9 @@ def _text(name: str) -> str:
     others = [(uid, title) for uid, title in _TITLES if uid != f"tertium-{name}"]
     made = _MAKERS[name](others).build()
     plain = json.loads(JSONEncoder(sort_keys=True).encode(made))
+    for variable in plain["templating"]["list"]:
+        for field in _INTERVALS:
+            variable.pop(field, None)
     return json.dumps(_without_nulls(plain), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
