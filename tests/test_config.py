@@ -84,6 +84,7 @@ def test_every_option_can_be_set_by_variable_and_by_file(monkeypatch: pytest.Mon
         "evidence_pictures": ("5", "5", 5),
         "tokens": ("/t", '"/t"', Path("/t")),
         "trusted_proxy_header": ("X-User", '"X-User"', "X-User"),
+        "estimate_seconds": ("5", "5", 5.0),
         "max_streams": ("5", "5", 5),
         "max_detections_per_frame": ("5", "5", 5),
         "max_tracks_per_stream": ("5", "5", 5),
