@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ def _pieces(rows: Iterable[Sequence[Any]]) -> Iterable[list[Sequence[Any]]]:
 
 def _require_pyarrow() -> None:
     try:
-        import pyarrow.parquet  # noqa: F401, PLC0415  # optional
+        import_module("pyarrow.parquet")
     except ImportError as error:
         raise TableError("tables as Parquet need pyarrow; pip install 'tertium[parquet]', or write csv") from error
 

@@ -59,7 +59,7 @@ class TuneOptions:
     iou_grid: tuple[float, ...] = ()
     """IoUs at which figures are given, besides that of the matching."""
 
-    groups: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Patterns of sequence names by group: each gets figures and thresholds of its own."""
 
     folds: int | None = None

@@ -56,7 +56,7 @@ def read_labelled(
     if failed is not None:
         for name, error in failures:
             failed(name, error)
-    return _unify(read)
+    return unify(read)
 
 
 def find_pairs(
@@ -123,7 +123,7 @@ def _read_truths(
     return labelled
 
 
-def _unify(labelled: Iterable[Labelled]) -> tuple[Labelled, ...]:
+def unify(labelled: Iterable[Labelled]) -> tuple[Labelled, ...]:
     """The same with class ids that mean the same in each: places in the sorted names of all."""
     labelled = tuple(labelled)
     names = sorted(
