@@ -30,6 +30,7 @@ from tertium_server.policy.store import FolderStore, LateStore
 from tertium_server.quality.department import QualityDepartment
 from tertium_server.quality.drift import DriftMetrics
 from tertium_server.review.access import Gate
+from tertium_server.review.bridges.label_studio import LabelStudioSettings
 from tertium_server.review.department import ReviewDepartment, ReviewSettings
 from tertium_server.review.webhook import WebhookSettings
 
@@ -326,6 +327,8 @@ def _make_review(settings: Settings, policy: Policy) -> ReviewDepartment:
             evidence_days=settings.evidence_days,
             classes=_classes(settings, policy),
             webhook=_webhook_settings(settings),
+            label_studio=_label_studio_settings(settings),
+            poll_seconds=settings.label_studio_poll_seconds,
         )
     )
 
@@ -343,6 +346,13 @@ def _webhook_settings(settings: Settings) -> WebhookSettings | None:
     if settings.webhook is None or settings.webhook_secret is None:
         return None
     return WebhookSettings(settings.webhook, settings.webhook_secret.get_secret_value().encode())
+
+
+def _label_studio_settings(settings: Settings) -> LabelStudioSettings | None:
+    if settings.label_studio is None or settings.label_studio_token is None:
+        return None
+    token = settings.label_studio_token.get_secret_value()
+    return LabelStudioSettings(settings.label_studio, token, settings.label_studio_project)
 
 
 def _make_link(settings: Settings, review: ReviewDepartment) -> ReviewLink:

@@ -91,9 +91,26 @@ class ReviewOffice:
             CaseNotFoundError: There is no such case.
             VotedAlreadyError: The reviewer's vote stands, with another answer.
         """
+        return self._vote(case, reviewer, answer, origin, token)
+
+    def vote_elsewhere(self, case: str, reviewer: str, answer: Answer, *, origin: str) -> Outcome:
+        """Takes a vote that was cast in another tool.
+
+        Where nobody has the case now, it counts as if its reviewer had; else it is kept, and settles nothing until another vote does.
+
+        Raises:
+            CaseNotFoundError: There is no such case.
+            VotedAlreadyError: The reviewer's vote stands, with another answer.
+        """
+        return self._vote(case, reviewer, answer, origin, None)
+
+    def _vote(self, case: str, reviewer: str, answer: Answer, origin: str, token: str | None) -> Outcome:
         with self.store.write() as connection:
             now = self.clock()
             before = find_case(connection, case, lock=True)
+            if token is None:
+                lease = queue.lease_again(connection, case, reviewer, self.rules, now)
+                token = "" if lease is None else lease.token
             outcome = voting.vote(connection, case, reviewer, token, answer, now, origin=origin, targets=self.targets)
         if self.metrics is not None and not outcome.repeated:
             self.metrics.voted(before, outcome.case, answer, now)
@@ -114,6 +131,18 @@ class ReviewOffice:
             lease = queue.lease_again(connection, case, reviewer, self.rules, now)
         self.on_answers()
         return lease
+
+    def retract(self, case: str, reviewer: str) -> None:
+        """Takes a vote back that was cast in another tool and does not stand there any more, however old it is.
+
+        Raises:
+            CaseNotFoundError: There is no such case.
+            NothingToUndoError: There is no such vote.
+        """
+        with self.store.write() as connection:
+            now = self.clock()
+            voting.undo(connection, case, reviewer, now, within=now, targets=self.targets)
+        self.on_answers()
 
     def withdraw(self, case: str) -> bool:
         """Takes a case out of the queue; False: it was out already.

@@ -98,6 +98,14 @@ def has_voted(connection: Connection, name: str, reviewer: str) -> bool:
     return connection.execute(query).first() is not None
 
 
+def votes_from(connection: Connection, name: str, origin: str) -> dict[str, Answer]:
+    """The votes that stand on a case and came one way, by reviewer."""
+    query = select(_votes.reviewer, _votes.answer).where(
+        _votes.case_id == name, _votes.origin == origin, _votes.undone_at.is_(None)
+    )
+    return {reviewer: Answer(answer) for reviewer, answer in connection.execute(query).all()}
+
+
 def cases_by_state(connection: Connection, now: int) -> dict[tuple[str, str], int]:
     """Numbers of waiting cases by source and state; ``leased`` in place of the state where somebody has it."""
     state = case((_cases.lease_expires_at > now, "leased"), else_=_cases.state)
