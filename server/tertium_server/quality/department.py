@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from sqlalchemy import Connection
 
@@ -80,6 +80,24 @@ class QualityDepartment:
                 truths.forget_before(connection, now - Window.WEEK.micros)
             self._forget_at = time.monotonic() + _FORGET_SECONDS
         self.metrics.book = self._bench.work(now)
+
+    def read(self) -> Book:
+        """The book of the last refresh; where another process tells, one made now.
+
+        Raises:
+            StoreUnavailableError: The store is away.
+        """
+        book = self.metrics.book
+        return read_book(self.store, self.metrics.classes, self._clock()) if book is None else book
+
+    def keep_truth(self, frames: Sequence[truths.TruthFrame]) -> int:
+        """Stores what labelled frames have shown; how many were known before.
+
+        Raises:
+            StoreUnavailableError: The store is away.
+        """
+        with self.store.write() as connection:
+            return truths.keep(connection, frames, self._clock())
 
     def _run(self) -> None:
         while not self._stopping.is_set():
