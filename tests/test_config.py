@@ -94,6 +94,8 @@ def test_every_option_can_be_set_by_variable_and_by_file(monkeypatch: pytest.Mon
         "label_studio_poll_seconds": ("5", "5", 5.0),
         "trusted_proxy_header": ("X-User", '"X-User"', "X-User"),
         "estimate_seconds": ("5", "5", 5.0),
+        "ledger_bytes": ("5", "5", 5),
+        "ledger_hours": ("0.5", "0.5", 0.5),
         "max_streams": ("5", "5", 5),
         "max_detections_per_frame": ("5", "5", 5),
         "max_tracks_per_stream": ("5", "5", 5),

@@ -29,6 +29,7 @@ from tertium_server.policy.keeper import FileSource, PolicyKeeper, PolicySource,
 from tertium_server.policy.store import FolderStore, LateStore
 from tertium_server.quality.department import QualityDepartment
 from tertium_server.quality.drift import DriftMetrics
+from tertium_server.quality.ledger import Ledger
 from tertium_server.review.access import Gate
 from tertium_server.review.bridges.label_studio import LabelStudioSettings
 from tertium_server.review.department import ReviewDepartment, ReviewSettings
@@ -38,8 +39,10 @@ from tertium_server.review.webhook import WebhookSettings
 from tertium_server.rpc.call_metrics import CODES
 from tertium_server.rpc.checkpoint import CheckpointSealer
 from tertium_server.rpc.checkpoint_key import make_or_read_key, read_key
+from tertium_server.rpc.keeping import DecisionKeeping
 from tertium_server.rpc.opening import EpochClock, FrameLimits
 from tertium_server.rpc.policy_changes import labels_of
+from tertium_server.rpc.quality_service import QualityService
 from tertium_server.rpc.review_service import ReviewService
 from tertium_server.rpc.reviewing import ReviewLimits, ReviewLink
 from tertium_server.rpc.server import RpcServer
@@ -76,9 +79,10 @@ class Service:
         self._link = None if self._review is None else _make_link(settings, self._review)
         self._quality = None if self._review is None else _make_quality(settings, self._keeper, self._review)
         self._gate = None if self._review is None else _make_gate(settings)
-        terms = _make_terms(settings, self._keeper, self._recorder, self._link)
+        self._keeping = None if self._quality is None else _make_keeping(settings)
+        terms = _make_terms(settings, self._keeper, self._recorder, self._link, self._keeping)
         service = None if self._review is None or self._gate is None else ReviewService(self._review, self._gate)
-        self._rpc = RpcServer(settings, terms, self._keeper, self._metrics, service)
+        self._rpc = RpcServer(settings, terms, self._keeper, self._metrics, service, self._quality_service())
         pages = make_pages(self.registry, self.readiness, self._review_routes())
         self._web = WebServer(pages, settings.metrics_host, settings.metrics_port)
         self._watches: list[asyncio.Task[None]] = []
@@ -187,7 +191,14 @@ class Service:
         self._watch_drift(self._review)
         if self._quality is not None:
             self.registry.register(self._quality.metrics)
+        if self._keeping is not None:
+            self.registry.register(self._keeping)
         return ReviewPages(self._review, self._gate, self._settings.trusted_proxy_header).routes()
+
+    def _quality_service(self) -> QualityService | None:
+        if self._quality is None or self._gate is None:
+            return None
+        return QualityService(self._quality, self._keeping, self._gate)
 
     def _watch_drift(self, review: ReviewDepartment) -> None:
         keeper = self._keeper
@@ -202,10 +213,14 @@ class Service:
             self._link.start()
         if self._quality is not None:
             self._quality.start()
+        if self._keeping is not None:
+            self._keeping.start()
 
     def _stop_review(self) -> None:
         if self._quality is not None:
             self._quality.stop(_REVIEW_STOP_SECONDS)
+        if self._keeping is not None:
+            self._keeping.stop(_REVIEW_STOP_SECONDS)
         if self._review is not None and self._link is not None:
             self._link.stop(_REVIEW_STOP_SECONDS)
             self._review.stop(_REVIEW_STOP_SECONDS)
@@ -338,6 +353,16 @@ def _make_quality(settings: Settings, keeper: PolicyKeeper, review: ReviewDepart
     return QualityDepartment(review.store, classes, seconds=settings.estimate_seconds)
 
 
+def _make_keeping(settings: Settings) -> DecisionKeeping | None:
+    if not settings.ledger_bytes:
+        return None
+    folder = settings.data_dir / "ledger"
+    try:
+        return DecisionKeeping(Ledger(folder, settings.ledger_bytes, 3600.0 * settings.ledger_hours))
+    except OSError as error:
+        raise StartError(f"{folder}: can't be written: {error.strerror}") from error
+
+
 def _make_gate(settings: Settings) -> Gate:
     return Gate.of_folder(settings.data_dir) if settings.tokens is None else Gate.of_file(settings.tokens)
 
@@ -372,7 +397,11 @@ def _make_data_dir(settings: Settings) -> None:
 
 
 def _make_terms(
-    settings: Settings, keeper: PolicyKeeper, recorder: Recorder | None, link: ReviewLink | None
+    settings: Settings,
+    keeper: PolicyKeeper,
+    recorder: Recorder | None,
+    link: ReviewLink | None,
+    keeping: DecisionKeeping | None,
 ) -> StreamTerms:
     return StreamTerms(
         policies=keeper,
@@ -385,6 +414,7 @@ def _make_terms(
         epochs=EpochClock(),
         recorder=recorder,
         review=link,
+        keeping=keeping,
     )
 
 

@@ -174,6 +174,15 @@ class Settings(BaseSettings):
         default=15.0, description="How often precision and recall are estimated anew."
     )
 
+    ledger_bytes: int = Field(
+        default=1024 * _MEBIBYTE,
+        ge=0,
+        description="Most bytes of decisions kept in the data folder for truth to come (tertium quality report-truth); 0: none are.",
+    )
+    ledger_hours: float = Field(
+        default=24.0, gt=0, le=876_000, allow_inf_nan=False, description="Most hours for which they are kept."
+    )
+
     max_streams: int = Field(default=1024, ge=1, le=1_000_000, description="Most streams open at a time.")
     max_detections_per_frame: int = Field(default=1000, ge=1, le=100_000, description="Most detections of one frame.")
     max_tracks_per_stream: int = Field(

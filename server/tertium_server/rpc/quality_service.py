@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 
 from tertium.v1 import quality_service_pb2 as pb
 from tertium.v1 import quality_service_pb2_grpc
-from tertium_server.errors import InvalidRequestError, RequestError, UnavailableError
+from tertium_server.errors import InvalidRequestError, PreconditionError, RequestError, UnavailableError
 from tertium_server.logs import get_logger
 from tertium_server.quality.book import Book
 from tertium_server.quality.department import QualityDepartment
+from tertium_server.quality.ledger import Ledger
 from tertium_server.quality.truths import BoxCounts, TruthFrame
 from tertium_server.quality.values import Estimate, Stratum
 from tertium_server.review.access import Gate, Role
@@ -82,7 +83,7 @@ class _Report:
 class QualityService(quality_service_pb2_grpc.QualityServiceServicer):
     """The servicer. The ledger and the store are read and written in other threads, so that no frame waits for a disk."""
 
-    def __init__(self, department: QualityDepartment, keeping: DecisionKeeping, gate: Gate) -> None:
+    def __init__(self, department: QualityDepartment, keeping: DecisionKeeping | None, gate: Gate) -> None:
         self._department = department
         self._keeping = keeping
         self._gate = gate
@@ -93,9 +94,13 @@ class QualityService(quality_service_pb2_grpc.QualityServiceServicer):
     ) -> pb.ReportTruthResponse:
         """Truth about frames."""
         report = _Report()
-        await self._guarded(context, self._keeping.flush)
+        keeping = self._keeping
+        if keeping is None:
+            await abort(context, PreconditionError("the server keeps no decisions: run it with --ledger-bytes above 0"))
+            raise RuntimeError  # not reached: an abort raises
+        await self._guarded(context, keeping.flush)
         async for request in request_iterator:
-            await self._guarded(context, lambda: self._take(request, report))  # noqa: B023 - called here and now
+            await self._guarded(context, lambda: self._take(request, report, keeping.ledger))  # noqa: B023 - called here and now
         return report.message()
 
     async def GetEstimates(self, request: pb.GetEstimatesRequest, context: Context) -> pb.GetEstimatesResponse:  # noqa: N802 - as above
@@ -105,7 +110,7 @@ class QualityService(quality_service_pb2_grpc.QualityServiceServicer):
 
     # ------------------------------------------------------------------ in other threads
 
-    def _take(self, request: pb.ReportTruthRequest, report: _Report) -> None:
+    def _take(self, request: pb.ReportTruthRequest, report: _Report, ledger: Ledger) -> None:
         """Counts the frames of a message.
 
         Raises:
@@ -125,34 +130,13 @@ class QualityService(quality_service_pb2_grpc.QualityServiceServicer):
                 report.refuse(stream, frame.frame_index, _Refused.REASON_INVALID_BOX, boxes)
             else:
                 labelled[frame.frame_index] = boxes
-        pairs = list(self._paired(stream, request.epoch, labelled, report))
+        pairs = list(_paired(request, labelled, report, ledger))
         counted = count(pairs, iou=iou, least_height=least_height) if pairs else []
         frames = [
             TruthFrame(stream, pair.decided.epoch, pair.decided.index, pair.decided.decided_at, classes)
             for pair, classes in zip(pairs, counted, strict=True)
         ]
         report.add(frames, self._department.keep_truth(frames))
-
-    def _paired(self, stream: str, epoch: int, labelled: dict[int, list[TruthBox]], report: _Report) -> Iterator[Pair]:
-        """The frames with the decisions on them."""
-        ledger = self._keeping.ledger
-        found = read_frames(ledger, stream, epoch, labelled)
-        classes: dict[int, frozenset[str]] = {}
-        for index, boxes in labelled.items():
-            decided = found.get(index)
-            if decided is None:
-                text = f"no decisions on frame {index} of {stream!r} are kept: it was never taken, or is too old"
-                report.refuse(stream, index, _Refused.REASON_UNKNOWN_FRAME, text)
-                continue
-            if decided.epoch not in classes:
-                classes[decided.epoch] = classes_of(ledger, stream, decided.epoch, index)
-            known = classes[decided.epoch]
-            unknown = next((box.class_name for box in boxes if box.class_name and box.class_name not in known), None)
-            if unknown is None:
-                yield Pair(decided, boxes)
-            else:
-                text = f"{stream!r} has no class {unknown!r}; it has: {', '.join(sorted(known)[:20])}"
-                report.refuse(stream, index, _Refused.REASON_UNKNOWN_CLASS, text)
 
     async def _guarded(self, context: Context, work: Callable[[], _Value]) -> _Value:
         """Has work done for a caller who may; any error ends the call with its status."""
@@ -169,6 +153,30 @@ class QualityService(quality_service_pb2_grpc.QualityServiceServicer):
                 self._log.error("internal error", exc_info=error)
             await abort(context, error)
             raise  # not reached: an abort raises
+
+
+def _paired(
+    request: pb.ReportTruthRequest, labelled: dict[int, list[TruthBox]], report: _Report, ledger: Ledger
+) -> Iterator[Pair]:
+    """The frames with the decisions on them."""
+    stream = request.stream_id
+    found = read_frames(ledger, stream, request.epoch, labelled)
+    classes: dict[int, frozenset[str]] = {}
+    for index, boxes in labelled.items():
+        decided = found.get(index)
+        if decided is None:
+            text = f"no decisions on frame {index} of {stream!r} are kept: it was never taken, or is too old"
+            report.refuse(stream, index, _Refused.REASON_UNKNOWN_FRAME, text)
+            continue
+        if decided.epoch not in classes:
+            classes[decided.epoch] = classes_of(ledger, stream, decided.epoch, index)
+        known = classes[decided.epoch]
+        unknown = next((box.class_name for box in boxes if box.class_name and box.class_name not in known), None)
+        if unknown is None:
+            yield Pair(decided, boxes)
+        else:
+            text = f"{stream!r} has no class {unknown!r}; it has: {', '.join(sorted(known)[:20])}"
+            report.refuse(stream, index, _Refused.REASON_UNKNOWN_CLASS, text)
 
 
 def _token(context: Context) -> str:
