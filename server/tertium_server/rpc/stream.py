@@ -33,6 +33,7 @@ from tertium_server.rpc.answers import Answer, Answerer
 from tertium_server.rpc.checkpoint import CheckpointSealer, StreamState
 from tertium_server.rpc.codec.answering import DECLINED, MORE, frames_answered
 from tertium_server.rpc.desk import Desk
+from tertium_server.rpc.keeping import DecisionKeeping
 from tertium_server.rpc.opening import EpochClock, FrameLimits, Opening
 from tertium_server.rpc.recording import begin_recording, record
 from tertium_server.rpc.reviewing import ReviewLink, StreamReview, verdict_of
@@ -95,6 +96,9 @@ class StreamTerms:
     shadow_share: float = 1.0
     """Share of the streams that a policy in the shadow follows, 0 to 1."""
 
+    keeping: DecisionKeeping | None = None
+    """Keeps decisions for truth to come; None: nobody does."""
+
 
 class Stream:
     """A stream between Open and its end. Used by one thread at a time; ``counts`` by any.
@@ -140,6 +144,9 @@ class Stream:
             None
             if terms.recorder is None
             else begin_recording(terms.recorder, self.stream_id, self.epoch, opening.settings)
+        )
+        self._kept = (
+            None if terms.keeping is None else terms.keeping.begin(opening.stream_id, self.epoch, self._settings)
         )
         self._class_names = tuple(opening.settings.class_names[class_id] for class_id in opening.settings.class_ids)
         self.answerer = Answerer(
@@ -394,6 +401,8 @@ class Stream:
         eventful, self._eventful = self._eventful, False
         size = len(response) + (len(request) if isinstance(request, bytes) else len(response))
         review.after((request, response), size, eventful=eventful)
+        if self._kept is not None:
+            self._kept.keep((request, response), size)
         if not review.letters:
             return response
         pieces, answers = review.take_along(self.engine.last_frame)
