@@ -133,6 +133,11 @@ class Lag:
         return not self._pending and self.frames == 0 and self.witness is None
 
     @property
+    def waiting(self) -> int:
+        """Frames that wait, those apart of which nothing will be said."""
+        return sum(each.index > self.silent for each in self._pending)
+
+    @property
     def last_judged(self) -> int:
         """Index of the last frame judged; -1: none."""
         return int(self._state["last_index"][0])

@@ -79,6 +79,11 @@ class StreamEngine:
         return self._lag is not None
 
     @property
+    def waiting(self) -> int:
+        """Frames taken whose decisions are still to be handed out."""
+        return 0 if self._lag is None else self._lag.waiting
+
+    @property
     def state(self) -> Records:
         """(1,) the stream's clock and counters, of dtype ``layout.STREAM``: a view. To be read only."""
         return self._state
