@@ -27,6 +27,7 @@ HELP = (
 )
 
 _MOST_SHOWN = 5
+_NOWHERE = Path("no") / "detections"
 
 
 def report_truth(  # noqa: PLR0913  # the options of the command line
@@ -40,7 +41,7 @@ def report_truth(  # noqa: PLR0913  # the options of the command line
         ),
     ],
     *,
-    format_name: FormatOption,
+    format: FormatOption,  # noqa: A002  # the option is named by it
     stream: Annotated[
         str,
         typer.Option(
@@ -74,7 +75,7 @@ def report_truth(  # noqa: PLR0913  # the options of the command line
 
     from .quality import connected  # noqa: PLC0415  # which imports this module
 
-    truths = _read(path, format_name, class_name, sequences)
+    truths = _read(path, format, class_name, sequences)
     if len(truths) > 1 and "{name}" not in stream:
         found = ", ".join(name for name, _, _ in truths)
         raise CommandError(
@@ -111,14 +112,15 @@ def _read(path: Path, form: Format, class_name: str, pattern: str) -> list[tuple
             for one in read_labelled(path, path, form.value, options, pattern)
         ]
     reader = FORMATS[form.value]
-    sources = choose(reader.find_truth(path, options), pattern, path)
-    return [
-        (source.name, reader.read_truth(source, options, _nothing(source.name, source.file), frozenset()), None)
-        for source in sources
-    ]
+    found: list[tuple[str, Truth, Sequence[int] | None]] = []
+    for source in choose(reader.find_truth(path, options), pattern, path):
+        # Beside detections, mot looks for how long they are, yolo for what their classes are called.
+        nothing = _nothing(source.name, source.file if form is Format.YOLO else _NOWHERE)
+        found.append((source.name, reader.read_truth(source, options, nothing, frozenset()), None))
+    return found
 
 
-def _nothing(name: str, file: Path) -> Detections:
+def _nothing(name: str, source: Path) -> Detections:
     """Detections that there are none of: readers of truth want to know what it is about."""
     import numpy as np  # noqa: PLC0415  # slow to load
 
@@ -137,7 +139,7 @@ def _nothing(name: str, file: Path) -> Detections:
         class_ids=np.empty(0, np.uint32),
         track_ids=np.empty(0, np.int64),
         rows=np.empty(0, np.int64),
-        source=file,
+        source=source,
     )
 
 
