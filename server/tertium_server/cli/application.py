@@ -14,7 +14,7 @@ import typer
 
 from tertium_server.errors import StartError, TertiumError
 
-from . import demo, evaluate, explain, policy, replay, review, serve, simulate, tune
+from . import demo, evaluate, explain, policy, quality, replay, review, serve, simulate, tune
 from .failure import FAILED, INTERRUPTED, MISUSED, CommandError
 
 _CommandLineError = cast("type[Exception]", typer.BadParameter.__mro__[2])
@@ -61,6 +61,7 @@ def make_application(*, serving: bool = True) -> typer.Typer:
     application.command("demo", help=demo.HELP)(demo.demo)
     application.add_typer(policy.application, name="policy")
     application.add_typer(review.application, name="review")
+    application.add_typer(quality.application, name="quality")
     return application
 
 
