@@ -54,7 +54,10 @@ def smoothed(
     """What the engine makes of the window from ``first`` to the end: (4,) of its first frame."""
     window = [after[place : place + 1] for place in range(first, len(after))]
     links = [links_between(one, other) for one, other in pairwise(window)]
-    return smoothed_levels([filtered_levels(one) for one in window], links)[0]
+    row: np.ndarray[tuple[int], np.dtype[np.float64]] = smoothed_levels(
+        [filtered_levels(one) for one in window], links
+    )[0]
+    return row
 
 
 def noise(settings: np.void, frame: tuple[float, float | None, bool]) -> float:

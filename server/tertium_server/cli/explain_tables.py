@@ -137,7 +137,7 @@ def document(name: str, lives: Lives, track: int | None, frame: int | None) -> d
 
 
 def _frame(one: LifeFrame) -> dict[str, Any]:
-    content = _named(asdict(one))
+    content: dict[str, Any] = _named(asdict(one))
     content["why"] = _why(one.why)
     content["fast"]["level"], content["slow"]["level"] = one.fast.level, one.slow.level
     if one.box is not None:
@@ -146,7 +146,8 @@ def _frame(one: LifeFrame) -> dict[str, Any]:
 
 
 def _why(why: Explanation) -> dict[str, Any]:
-    return _named(asdict(why)) | {"to_yes": _finite(why.to_yes), "to_no": _finite(why.to_no)}
+    parts: dict[str, Any] = _named(asdict(why))
+    return parts | {"to_yes": _finite(why.to_yes), "to_no": _finite(why.to_no)}
 
 
 def _finite(number: float) -> float | None:

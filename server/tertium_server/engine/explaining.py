@@ -150,7 +150,8 @@ def features_of(track: np.void, overlap: float = 0.0, cover: float = 0.0, neighb
     """(BOX_FEATURES + TRACK_FEATURES,) what the two read-outs weigh of a track, and of its box with what stands around it."""
     features: Float64s = np.zeros((1, BOX_FEATURES + TRACK_FEATURES))
     readout.write_features(track, overlap, cover, neighbours, features, 0)
-    return features[0]
+    row: Float64s = features[0]
+    return row
 
 
 def explain_box(

@@ -47,17 +47,16 @@ def _probabilities(axes: Axes, frames: Sequence[LifeFrame]) -> None:
             (one.frame, one.box.probability) for one in frames if one.box is not None and one.box.verdict is verdict
         ]
         if boxes:
-            axes.scatter(
-                *zip(*boxes, strict=True), s=14, color=_COLOURS[verdict], label=f"box, {verdict.name}", zorder=3
-            )
-    last = frames[-1].why
+            at_boxes, values = zip(*boxes, strict=True)
+            axes.scatter(at_boxes, values, s=14, color=_COLOURS[verdict], label=f"box, {verdict.name}", zorder=3)
+    thresholds = frames[-1].why
     axes.step(
         at,
         [one.why.yes for one in frames],
         "k--",
         linewidth=0.8,
         where="mid",
-        label=f"track thresholds ({last.yes:.3g}, {last.no:.3g})",
+        label=f"track thresholds ({thresholds.yes:.3g}, {thresholds.no:.3g})",
     )
     axes.step(at, [one.why.no for one in frames], "k--", linewidth=0.8, where="mid")
     _write_happenings(axes, frames)
@@ -92,7 +91,8 @@ def _spans(frames: Sequence[LifeFrame]) -> Iterator[tuple[int, int, Verdict]]:
 def _levels(axes: Axes, frames: Sequence[LifeFrame]) -> None:
     at = [one.frame for one in frames]
     boxes = [(one.frame, one.box.measurement) for one in frames if one.box is not None]
-    axes.scatter(*zip(*boxes, strict=True), s=14, color="#2c7fb8", label="score, calibrated (z)", zorder=3)
+    at_boxes, values = zip(*boxes, strict=True)  # a track begins with one
+    axes.scatter(at_boxes, values, s=14, color="#2c7fb8", label="score, calibrated (z)", zorder=3)
     axes.plot(at, [one.fast.level for one in frames], color="#7fcdbb", label="fast level")
     axes.plot(at, [one.slow.level for one in frames], color="#253494", label="slow level")
     floor = axes.get_ylim()[0]
