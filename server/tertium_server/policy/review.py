@@ -38,6 +38,8 @@ class ReviewRules(Value):
     """Probability that a track that ends YES is audited."""
     audit_no: Share = 0.03
     """Probability that a track that ends NO is audited."""
+    audit_frames: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    """Probability that a frame is shown whole, to ask what was missed in it; 0: none is, for whole pictures leave the camera's machine for it."""
     double_check_yes: bool = False
     """A first YES on a case of the source maybe needs a second vote."""
     salt: Annotated[str, Field(max_length=64)] = ""

@@ -4,9 +4,11 @@ The JSON form (``evidence.body`` in the store)::
 
     {"frame_width": 1920, "frame_height": 1080,
      "thresholds": {"yes": 0.6, "no": 0.1},
-     "frames": [[index, capture_time, x1, y1, x2, y2, score, probability], …]}
+     "frames": [[index, capture_time, x1, y1, x2, y2, score, probability], …],
+     "levels": [[index, fast, slow, probability], …]}
 
-Frames are ordered; capture times in nanoseconds, boxes in pixels, scores on the caller's scale.
+Frames are ordered; capture times in nanoseconds, boxes in pixels, scores on the caller's scale. Levels are
+those of the track, where it was told of them: log-odds of both levels of evidence, and P(real object).
 """
 
 from __future__ import annotations
@@ -42,6 +44,19 @@ class FrameOfTrack:
 
 
 @dataclass(frozen=True, slots=True)
+class Level:
+    """What the machine knew of a track at one frame."""
+
+    index: int
+    fast: float
+    """Log-odds of the fast level of evidence."""
+    slow: float
+    """Log-odds of the slow level."""
+    probability: float
+    """P(real object), 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
 class Footage:
     """All that is kept of a track's frames."""
 
@@ -53,6 +68,8 @@ class Footage:
     """The threshold from which a box is YES."""
     no: float = 0.0
     """The threshold under which a box is NO."""
+    levels: tuple[Level, ...] = ()
+    """Of the track, where something was told of it, in order."""
 
     def to_json(self) -> dict[str, Any]:
         """The form that is stored."""
@@ -61,6 +78,7 @@ class Footage:
             "frame_height": self.frame_height,
             "thresholds": {"yes": self.yes, "no": self.no},
             "frames": [astuple(frame) for frame in thinned(self.frames)],
+            "levels": [astuple(level) for level in self.levels[-MOST_FRAMES:]],
         }
 
     @classmethod
@@ -73,6 +91,7 @@ class Footage:
             body.get("frame_height", 0),
             thresholds.get("yes", 1.0),
             thresholds.get("no", 0.0),
+            tuple(Level(*level) for level in body.get("levels", ())),
         )
 
 
