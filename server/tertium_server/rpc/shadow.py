@@ -27,6 +27,11 @@ class Shadow:
         """The policy that is tried."""
         self._engine = StreamEngine.restore(parameters, settings, engine.snapshot())
 
+    @property
+    def waits(self) -> bool:
+        """Whether its answers wait for frames to come."""
+        return self._engine.waits
+
     def follow(self, frames: FrameColumns, active: Workspace, own: Workspace, counts: NDArray[np.int64]) -> None:
         """Judges frames that the stream's engine has just judged, and counts what both said.
 
