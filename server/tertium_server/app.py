@@ -40,7 +40,7 @@ from tertium_server.rpc.policy_changes import labels_of
 from tertium_server.rpc.review_service import ReviewService
 from tertium_server.rpc.reviewing import ReviewLimits, ReviewLink
 from tertium_server.rpc.server import RpcServer
-from tertium_server.rpc.stream import StreamTerms
+from tertium_server.rpc.terms import StreamTerms
 from tertium_server.rpc.warm_up import warm_up
 from tertium_server.storage import open_store, sqlite_url
 from tertium_server.storage.opening import FILE
@@ -336,6 +336,9 @@ def _make_data_dir(settings: Settings) -> None:
         raise StartError(f"--data-dir {settings.data_dir}: can't be written; name another folder")
 
 
+_TYPICAL_TRACKS = 20  # what a detection is compared with, in settings that count work in detections
+
+
 def _make_terms(
     settings: Settings, keeper: PolicyKeeper, recorder: Recorder | None, link: ReviewLink | None
 ) -> StreamTerms:
@@ -350,6 +353,7 @@ def _make_terms(
         epochs=EpochClock(),
         recorder=recorder,
         review=link,
+        most_work=settings.heavy_detections * _TYPICAL_TRACKS,
     )
 
 

@@ -101,14 +101,14 @@ class StreamEngine:
         return workspace.end()
 
     def finish(self, workspace: Workspace) -> DecisionColumns:
-        """Ends all tracks, for the stream is over. Of the returned decisions only ``events`` are set."""
+        """Ends all tracks, for the stream is over. Of the returned decisions only ``events`` and ``dismissed`` are set."""
         workspace.begin(0, 0)
         workspace.progress[:] = 0
         workspace.fit_tracks(self.tracks)
         counting = True
         step.end_all(
             self._state, self._parameters.judges, self._tracks, int(EventReason.STREAM_ENDED), counting,
-            workspace.outputs.events, workspace.progress, self.closed,
+            workspace.outputs.events, workspace.outputs.dismissed, workspace.progress, self.closed,
         )  # fmt: skip
         return workspace.end()
 

@@ -47,13 +47,6 @@ class Film:
         # list() of a deque is one step for other threads.
         return [entry for entry, _ in list(self._entries)]
 
-    def last(self) -> Entry | None:
-        """The newest message."""
-        try:
-            return self._entries[-1][0]
-        except IndexError:
-            return None
-
 
 def frames_of(entry: Entry) -> FrameColumns | None:
     """The frames of a message; None: it holds none."""
@@ -75,14 +68,6 @@ def times_of(frames: FrameColumns, nominal_fps: float) -> dict[int, int]:
     if len(frames.times):
         return dict(zip(indices, frames.times.tolist(), strict=True))
     return {index: round(index / nominal_fps * _NANOSECONDS) for index in indices} if nominal_fps else {}
-
-
-def last_time(film: Film, nominal_fps: float) -> int | None:
-    """The capture time of the newest message's last frame."""
-    entry = film.last()
-    frames = None if entry is None else frames_of(entry)
-    times = {} if frames is None else times_of(frames, nominal_fps)
-    return max(times.values()) if times else None
 
 
 def track_in(entries: list[Entry], track_id: int, nominal_fps: float) -> Iterator[FrameOfTrack]:

@@ -26,7 +26,7 @@ from tertium_server.rpc.policy_service import SERVICE as POLICY_SERVICE
 from tertium_server.rpc.policy_service import PolicyService
 from tertium_server.rpc.review_service import SERVICE as REVIEW_SERVICE
 from tertium_server.rpc.review_service import ReviewService
-from tertium_server.rpc.stream import StreamTerms
+from tertium_server.rpc.terms import StreamTerms
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -77,7 +77,7 @@ class RpcServer:
         if settings.reflection:
             counter.add(reflection.SERVICE_NAME, "ServerReflectionInfo", "bidi_stream")
         self._server = aio.server(interceptors=(counter,), options=grpc_options(settings))
-        limits = ServiceLimits(settings.heavy_detections, settings.open_seconds, settings.max_streams)
+        limits = ServiceLimits(settings.open_seconds, settings.max_streams)
         service = DecisionService(
             terms,
             limits,
