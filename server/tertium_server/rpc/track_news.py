@@ -16,7 +16,8 @@ from tertium_server.review.watch import TrackNews
 from tertium_server.rpc.answers import Answerer
 from tertium_server.rpc.track_ids import TrackIds
 
-VERDICTS = {EngineVerdict.NO: Verdict.NO, EngineVerdict.MAYBE: Verdict.MAYBE, EngineVerdict.YES: Verdict.YES}
+_VERDICTS = {int(EngineVerdict[verdict.name]): verdict for verdict in Verdict}
+_TOLD = ("class_id", "frame_index", "first_frame", "time", "to_verdict", "type", "probability")
 
 
 class Report(NamedTuple):
@@ -45,16 +46,18 @@ def news_in(told: Report) -> Iterator[TrackNews]:
     """The news of a report: first what the caller was told, in order; then the tracks that nobody was told of."""
     for records, dismissed in ((told.events, False), (told.dismissed, True)):
         ids = told.ids.to_wire(records["track_id"], told.bound).tolist()
-        for record, track_id in zip(records, ids, strict=True):
+        columns = (records[name].tolist() for name in _TOLD)
+        for track_id, *told_of in zip(ids, *columns, strict=True):
+            class_id, frame_index, first_frame, time, verdict, kind, probability = told_of
             yield TrackNews(
                 track_id=track_id,
-                class_id=int(record["class_id"]),
-                frame_index=int(record["frame_index"]),
-                first_frame=int(record["first_frame"]),
-                time=int(record["time"]),
-                verdict=VERDICTS[EngineVerdict(int(record["to_verdict"]))],
-                ended=int(record["type"]) == EventType.ENDED,
-                probability=float(record["probability"]),
+                class_id=class_id,
+                frame_index=frame_index,
+                first_frame=first_frame,
+                time=time,
+                verdict=_VERDICTS[verdict],
+                ended=kind == EventType.ENDED,
+                probability=probability,
                 policy_version=told.policy_version,
                 dismissed=dismissed,
             )
