@@ -55,7 +55,7 @@ def test_the_environment_may_name_the_file(monkeypatch: pytest.MonkeyPatch, tmp_
     assert load_settings().listen == "0.0.0.0:1"
 
 
-APART = {"webhook", "webhook_secret", "checkpoint_key", "policy_dir", "store"}
+APART = {"webhook", "webhook_secret", "label_studio", "label_studio_token", "checkpoint_key", "policy_dir", "store"}
 """Options that exclude others, and secrets, which are compared by themselves."""
 
 
@@ -64,6 +64,13 @@ def test_a_webhook_needs_a_secret_that_is_never_shown(monkeypatch: pytest.Monkey
         load_settings({"webhook": "https://h/x"})
     monkeypatch.setenv("TERTIUM_WEBHOOK_SECRET", "geheim" * 5)
     assert "geheim" not in repr(load_settings({"webhook": "https://h/x"}))
+
+
+def test_label_studio_needs_a_token_that_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError, match="TERTIUM_LABEL_STUDIO_TOKEN"):
+        load_settings({"label_studio": "https://h"})
+    monkeypatch.setenv("TERTIUM_LABEL_STUDIO_TOKEN", "geheim-geheim")
+    assert "geheim" not in repr(load_settings({"label_studio": "https://h"}))
 
 
 def test_every_option_can_be_set_by_variable_and_by_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -83,7 +90,12 @@ def test_every_option_can_be_set_by_variable_and_by_file(monkeypatch: pytest.Mon
         "evidence_days": ("5", "5", 5.0),
         "evidence_pictures": ("5", "5", 5),
         "tokens": ("/t", '"/t"', Path("/t")),
+        "label_studio_project": ("5", "5", 5),
+        "label_studio_poll_seconds": ("5", "5", 5.0),
         "trusted_proxy_header": ("X-User", '"X-User"', "X-User"),
+        "estimate_seconds": ("5", "5", 5.0),
+        "ledger_bytes": ("5", "5", 5),
+        "ledger_hours": ("0.5", "0.5", 0.5),
         "max_streams": ("5", "5", 5),
         "max_detections_per_frame": ("5", "5", 5),
         "max_tracks_per_stream": ("5", "5", 5),

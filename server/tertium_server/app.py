@@ -27,7 +27,11 @@ from tertium_server.metrics import Metrics
 from tertium_server.policy import Policy, PolicyError
 from tertium_server.policy.keeper import FileSource, PolicyKeeper, PolicySource, StoreSource
 from tertium_server.policy.store import FolderStore, LateStore
+from tertium_server.quality.department import QualityDepartment
+from tertium_server.quality.drift import DriftMetrics
+from tertium_server.quality.ledger import Ledger
 from tertium_server.review.access import Gate
+from tertium_server.review.bridges.label_studio import LabelStudioSettings
 from tertium_server.review.department import ReviewDepartment, ReviewSettings
 from tertium_server.review.webhook import WebhookSettings
 
@@ -35,12 +39,15 @@ from tertium_server.review.webhook import WebhookSettings
 from tertium_server.rpc.call_metrics import CODES
 from tertium_server.rpc.checkpoint import CheckpointSealer
 from tertium_server.rpc.checkpoint_key import make_or_read_key, read_key
+from tertium_server.rpc.keeping import DecisionKeeping
 from tertium_server.rpc.opening import EpochClock, FrameLimits
 from tertium_server.rpc.policy_changes import labels_of
+from tertium_server.rpc.quality_service import QualityService
 from tertium_server.rpc.review_service import ReviewService
 from tertium_server.rpc.reviewing import ReviewLimits, ReviewLink
 from tertium_server.rpc.server import RpcServer
 from tertium_server.rpc.terms import StreamTerms
+from tertium_server.rpc.track_states import TrackStates
 from tertium_server.rpc.warm_up import warm_up
 from tertium_server.storage import open_store, sqlite_url
 from tertium_server.storage.opening import FILE
@@ -54,6 +61,7 @@ EXIT_BAD_START = 2
 _REVISION_VARIABLE = "TERTIUM_BUILD_REVISION"
 _ADDRESS_FILE = "server.json"
 _REVIEW_STOP_SECONDS = 5.0
+_DRIFT_SECONDS = 60.0
 
 
 class Service:
@@ -64,14 +72,17 @@ class Service:
         self._keeper = _make_keeper(settings)
         self.registry = CollectorRegistry()
         self._metrics = _make_metrics(self.registry, settings, self._keeper.in_force.policy)
+        self.registry.register(TrackStates(self._metrics.streams.active, settings.groups))
         self._recorder = _make_recorder(settings, self._metrics)
         _make_data_dir(settings)
-        self._review = _make_review(settings) if settings.review else None
+        self._review = _make_review(settings, self._keeper.in_force.policy) if settings.review else None
         self._link = None if self._review is None else _make_link(settings, self._review)
+        self._quality = None if self._review is None else _make_quality(settings, self._keeper, self._review)
         self._gate = None if self._review is None else _make_gate(settings)
-        terms = _make_terms(settings, self._keeper, self._recorder, self._link)
+        self._keeping = None if self._quality is None else _make_keeping(settings)
+        terms = _make_terms(settings, self._keeper, self._recorder, self._link, self._keeping)
         service = None if self._review is None or self._gate is None else ReviewService(self._review, self._gate)
-        self._rpc = RpcServer(settings, terms, self._keeper, self._metrics, service)
+        self._rpc = RpcServer(settings, terms, self._keeper, self._metrics, service, self._quality_service())
         pages = make_pages(self.registry, self.readiness, self._review_routes())
         self._web = WebServer(pages, settings.metrics_host, settings.metrics_port)
         self._watches: list[asyncio.Task[None]] = []
@@ -177,14 +188,39 @@ class Service:
         link = self._link
         self._review.metrics.snapshot.lost_messages = lambda: link.lost
         self.registry.register(self._review.metrics)
+        self._watch_drift(self._review)
+        if self._quality is not None:
+            self.registry.register(self._quality.metrics)
+        if self._keeping is not None:
+            self.registry.register(self._keeping)
         return ReviewPages(self._review, self._gate, self._settings.trusted_proxy_header).routes()
+
+    def _quality_service(self) -> QualityService | None:
+        if self._quality is None or self._gate is None:
+            return None
+        return QualityService(self._quality, self._keeping, self._gate)
+
+    def _watch_drift(self, review: ReviewDepartment) -> None:
+        keeper = self._keeper
+        classes = _classes(self._settings, keeper.in_force.policy)
+        drift = DriftMetrics(review.store, lambda: keeper.in_force.policy, classes)
+        self.registry.register(drift)
+        review.clerk.add_chore(drift.update, every=_DRIFT_SECONDS)
 
     def _start_review(self) -> None:
         if self._review is not None and self._link is not None:
             self._review.start()
             self._link.start()
+        if self._quality is not None:
+            self._quality.start()
+        if self._keeping is not None:
+            self._keeping.start()
 
     def _stop_review(self) -> None:
+        if self._quality is not None:
+            self._quality.stop(_REVIEW_STOP_SECONDS)
+        if self._keeping is not None:
+            self._keeping.stop(_REVIEW_STOP_SECONDS)
         if self._review is not None and self._link is not None:
             self._link.stop(_REVIEW_STOP_SECONDS)
             self._review.stop(_REVIEW_STOP_SECONDS)
@@ -296,7 +332,7 @@ def _make_recorder(settings: Settings, metrics: Metrics) -> Recorder | None:
     return recorder
 
 
-def _make_review(settings: Settings) -> ReviewDepartment:
+def _make_review(settings: Settings, policy: Policy) -> ReviewDepartment:
     url = sqlite_url(settings.data_dir) if settings.store is None else settings.store.get_secret_value()
     return ReviewDepartment(
         ReviewSettings(
@@ -304,10 +340,27 @@ def _make_review(settings: Settings) -> ReviewDepartment:
             spool_folder=settings.data_dir / "spool",
             evidence_url=settings.evidence or str((settings.data_dir / "evidence").absolute()),
             evidence_days=settings.evidence_days,
-            classes=settings.classes,
+            classes=_classes(settings, policy),
             webhook=_webhook_settings(settings),
+            label_studio=_label_studio_settings(settings),
+            poll_seconds=settings.label_studio_poll_seconds,
         )
     )
+
+
+def _make_quality(settings: Settings, keeper: PolicyKeeper, review: ReviewDepartment) -> QualityDepartment:
+    classes = _classes(settings, keeper.in_force.policy)
+    return QualityDepartment(review.store, classes, seconds=settings.estimate_seconds)
+
+
+def _make_keeping(settings: Settings) -> DecisionKeeping | None:
+    if not settings.ledger_bytes:
+        return None
+    folder = settings.data_dir / "ledger"
+    try:
+        return DecisionKeeping(Ledger(folder, settings.ledger_bytes, 3600.0 * settings.ledger_hours))
+    except OSError as error:
+        raise StartError(f"{folder}: can't be written: {error.strerror}") from error
 
 
 def _make_gate(settings: Settings) -> Gate:
@@ -318,6 +371,13 @@ def _webhook_settings(settings: Settings) -> WebhookSettings | None:
     if settings.webhook is None or settings.webhook_secret is None:
         return None
     return WebhookSettings(settings.webhook, settings.webhook_secret.get_secret_value().encode())
+
+
+def _label_studio_settings(settings: Settings) -> LabelStudioSettings | None:
+    if settings.label_studio is None or settings.label_studio_token is None:
+        return None
+    token = settings.label_studio_token.get_secret_value()
+    return LabelStudioSettings(settings.label_studio, token, settings.label_studio_project)
 
 
 def _make_link(settings: Settings, review: ReviewDepartment) -> ReviewLink:
@@ -340,7 +400,11 @@ _TYPICAL_TRACKS = 20  # what a detection is compared with, in settings that coun
 
 
 def _make_terms(
-    settings: Settings, keeper: PolicyKeeper, recorder: Recorder | None, link: ReviewLink | None
+    settings: Settings,
+    keeper: PolicyKeeper,
+    recorder: Recorder | None,
+    link: ReviewLink | None,
+    keeping: DecisionKeeping | None,
 ) -> StreamTerms:
     return StreamTerms(
         policies=keeper,
@@ -354,6 +418,7 @@ def _make_terms(
         recorder=recorder,
         review=link,
         most_work=settings.heavy_detections * _TYPICAL_TRACKS,
+        keeping=keeping,
     )
 
 
@@ -372,9 +437,14 @@ def _make_metrics(registry: CollectorRegistry, settings: Settings, policy: Polic
         revision=os.environ.get(_REVISION_VARIABLE, "unknown"),
         policy=labels_of(policy),
         groups=settings.groups,
-        classes=(*policy.class_names(), *settings.classes),
+        classes=_classes(settings, policy),
         codes=CODES,
     )
+
+
+def _classes(settings: Settings, policy: Policy) -> tuple[str, ...]:
+    """Classes that metrics tell apart."""
+    return (*policy.class_names(), *settings.classes)
 
 
 def _write_atomically(path: Path, content: dict[str, object]) -> None:

@@ -148,10 +148,39 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr | None = Field(
         default=None, min_length=16, description="What events for the webhook are signed with: HMAC-SHA256."
     )
+    label_studio: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Address of a Label Studio that cases are to be answered in, too, https://…; it needs TERTIUM_LABEL_STUDIO_TOKEN.",
+    )
+    label_studio_token: SecretStr | None = Field(
+        default=None, min_length=8, description="Access token for Label Studio: a personal one, or a legacy one."
+    )
+    label_studio_project: int | None = Field(
+        default=None,
+        ge=1,
+        description="Number of the project for cases. Without it: the one that is named for Tertium, made where there is none.",
+    )
+    label_studio_poll_seconds: Seconds = Field(
+        default=15.0, description="How often Label Studio is asked for new answers."
+    )
     trusted_proxy_header: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9-]{1,64}$",
         description="HTTP header in which a proxy, the only way to the review page, names the reviewer it has signed in.",
+    )
+
+    estimate_seconds: Annotated[float, Field(ge=0.1, le=3600, allow_inf_nan=False)] = Field(
+        default=15.0, description="How often precision and recall are estimated anew."
+    )
+
+    ledger_bytes: int = Field(
+        default=1024 * _MEBIBYTE,
+        ge=0,
+        description="Most bytes of decisions kept in the data folder for truth to come (tertium quality report-truth); 0: none are.",
+    )
+    ledger_hours: float = Field(
+        default=24.0, gt=0, le=876_000, allow_inf_nan=False, description="Most hours for which they are kept."
     )
 
     max_streams: int = Field(default=1024, ge=1, le=1_000_000, description="Most streams open at a time.")
@@ -257,6 +286,8 @@ class Settings(BaseSettings):
             raise ValueError("policy and policy_dir are both given; which one judges?")
         if self.webhook is not None and self.webhook_secret is None:
             raise ValueError("webhook is given, but no webhook_secret to sign with (TERTIUM_WEBHOOK_SECRET)")
+        if self.label_studio is not None and self.label_studio_token is None:
+            raise ValueError("label_studio is given, but no label_studio_token (TERTIUM_LABEL_STUDIO_TOKEN)")
         if self.checkpoint_key is not None and self.checkpoint_key_file is not None:
             raise ValueError("checkpoint_key and checkpoint_key_file are both given; which one signs?")
         return self

@@ -202,6 +202,11 @@ class StreamMetrics(Collector):
         with self._lock:
             self._retired.add(group, counts)
 
+    def active(self) -> list[CountedStream]:
+        """The streams that are open. May be called by any thread."""
+        with self._lock:
+            return list(self._active)
+
     def collect(self) -> Iterator[Metric]:
         """The families, one snapshot of all streams."""
         with self._lock:

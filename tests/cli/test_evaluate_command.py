@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 
 from tertium_server.cli.application import run
+from tertium_server.policy import load_policy
 from tests.scenes import scene, write_mot
 from tests.tuning.test_tune import write_truth
 
@@ -177,3 +179,62 @@ def test_what_makes_no_sense_is_refused_in_one_line(
     assert found == {}
     assert problem in error
     assert len(error.strip().splitlines()) == 1
+
+
+def test_recordings_policy_and_results_may_be_named_by_url(
+    folder: Path, tuned: tuple[Path, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = fsspec.filesystem("memory")
+    for file in folder.rglob("*.*"):
+        store.pipe_file(f"/site/{file.relative_to(folder).as_posix()}", file.read_bytes())
+    store.pipe_file("/policies/p.yaml", tuned[0].read_bytes())
+    words = [
+        "evaluate",
+        "memory://site",
+        folder.as_uri(),
+        "--format",
+        "mot",
+        "--jobs",
+        "1",
+        "--policy",
+        "memory://policies/p.yaml",
+    ]
+    assert run([*words, "--json", "memory://out/e.json", "--tables", "memory://out/tables"]) == 0
+    evaluate(folder, tmp_path / "e.json", "--policy", str(tuned[0]))
+    assert store.cat_file("/out/e.json") == (tmp_path / "e.json").read_bytes()
+    assert [name.rpartition("/")[2] for name in store.find("/out/tables")] == [
+        "detections.csv",
+        "frames.csv",
+        "tracks.csv",
+    ]
+    assert (
+        run(["replay", "memory://site", "--format", "mot", "--out", "memory://out/d.csv", "--policy", words[-1]]) == 0
+    )
+    assert run([*words, "--decisions", "memory://out/d.csv", "--json", "memory://out/two.json"]) == 0
+    assert store.cat_file("/out/two.json") == store.cat_file("/out/e.json")
+    capsys.readouterr()
+    assert run(["evaluate", "memory://nowhere", "memory://nowhere", "--format", "mot"]) == 1
+    assert "memory://nowhere: holds no files" in capsys.readouterr().err
+    assert run([*words[:-1], "memory://policies/none.yaml"]) == 1
+    assert "memory://policies/none.yaml: can't be read" in capsys.readouterr().err
+
+
+def test_a_policy_tuned_on_remote_recordings_says_where_they_are(folder: Path, tmp_path: Path) -> None:
+    store = fsspec.filesystem("memory")
+    for file in folder.rglob("*.*"):
+        store.pipe_file(f"/site/{file.relative_to(folder).as_posix()}", file.read_bytes())
+    words = [
+        "tune",
+        "memory://site",
+        str(folder),
+        "--format",
+        "mot",
+        "--jobs",
+        "1",
+        "--out",
+        (tmp_path / "p.yaml").as_uri(),
+    ]
+    assert run(words) == 0
+    data: Any = load_policy(tmp_path / "p.yaml").provenance["data"]
+    assert data["scene-1"]["from"] == "memory://site/scene-1/det/det.txt"
+    assert "truth_from" not in data["scene-1"]

@@ -11,7 +11,7 @@ from tertium_server import app
 from tertium_server.cli.application import run
 from tertium_server.config import Settings, option_name
 
-SECRETS = {"checkpoint_key", "webhook_secret"}
+SECRETS = {"checkpoint_key", "webhook_secret", "label_studio_token"}
 
 
 @pytest.fixture(name="served")

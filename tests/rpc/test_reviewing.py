@@ -154,6 +154,42 @@ def test_a_confident_track_is_audited_when_it_ends(setup: Set) -> None:
     assert (case.source, case.pi) == (Source.AUDIT_YES, 1.0)
 
 
+def unlikely(first: int, last: int) -> list[Frames]:
+    """An object with scores that never get it out of NO."""
+    return [one_frame(index, [(*BOX, 0.02)]) for index in range(first, last)]
+
+
+def test_tracks_that_nobody_was_told_of_are_decisions_and_some_are_audited(setup: Set) -> None:
+    tracks = set()
+    for epoch in range(1, 41):
+        stream = setup.open(epoch=epoch)
+        told = setup.play(stream, unlikely(0, 12)) + setup.play(stream, nothing(12, 80))
+        assert not started(told)
+        tracks.add(told[0].decisions.track_ids[0])
+    cases = setup.cases()
+    # The coin favours those in doubt, and these are far from it.
+    (share,) = {case.pi for case in cases}
+    assert 0.0 < share < 1.0
+    assert share == policy().review.audit_of_dismissed(cases[0].probability)
+    assert 0 < len(cases) < len(tracks) == 40
+    assert {case.track_id for case in cases} <= tracks
+    assert {(case.source, case.first_frame) for case in cases} == {(Source.AUDIT_NO, 0)}
+    assert len(setup.gallery.footage(cases[0].id).frames) == 12
+    with setup.store.read() as connection:
+        rows = connection.execute(select(review.decisions)).all()
+    assert {row.track_id for row in rows} == tracks
+    assert {(row.stratum, row.pi) for row in rows} == {("auto_no", share)}
+
+
+def test_a_flash_that_nobody_was_told_of_is_no_decision(setup: Set) -> None:
+    stream = setup.open()
+    setup.play(stream, unlikely(0, 2) + nothing(2, 80))
+    setup.end(stream)
+    assert setup.cases() == []
+    with setup.store.read() as connection:
+        assert connection.execute(select(review.decisions.c.id)).all() == []
+
+
 def test_how_frames_are_batched_does_not_matter(setup: Set) -> None:
     first = setup.open(stream_id="one")
     setup.play(first, doubtful(0, 20) + confident(20, 90) + nothing(90, 160))

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tertium_server.tuning.evaluate_decisions import read_decisions
 from tertium_server.tuning.evaluate_delays import delays_of
 from tertium_server.tuning.evaluate_metrics import Metric, MetricError, find_metric
 from tertium_server.tuning.evaluate_slices import slices
-from tertium_server.tuning.evaluate_tables import TableError, write_tables
+from tertium_server.tuning.evaluate_tables import TableError, Tables
 from tertium_server.tuning.figures import Matching
 from tertium_server.tuning.intervals import difference_intervals
 from tertium_server.tuning.judged import YES, Judged, judge, units_by_verdict
@@ -328,7 +329,7 @@ def table(path: Path) -> list[dict[str, str]]:
 
 def test_tables_hold_a_row_for_each_detection_track_and_frame_and_add_up_to_the_figures(tmp_path: Path) -> None:
     labelled = crowds(ignored=True)
-    work = Work(EvaluateOptions(), ReplayOptions(), tables=tmp_path / "deep" / "tables")
+    work = Work(EvaluateOptions(), ReplayOptions(), tables=Tables(tmp_path / "deep" / "tables"))
     found = work.of_policies(labelled, POLICY, None, {})["units"]
     detections, tracks, frames = (
         table(tmp_path / "deep" / "tables" / f"{name}.csv") for name in ("detections", "tracks", "frames")
@@ -349,7 +350,37 @@ def test_tables_hold_a_row_for_each_detection_track_and_frame_and_add_up_to_the_
     assert float(first["probability"]) == pytest.approx(replay(labelled[0].sequence, POLICY).probabilities[0])
 
 
+def test_parquet_holds_what_csv_holds_with_its_types(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    judged = judged_by(POLICY, crowds(2))
+    Tables(tmp_path / "csv").write(judged)
+    Tables(f"{(tmp_path / 'parquet').as_uri()}", "parquet").write(judged)
+    for name in ("detections", "tracks", "frames"):
+        rows = parquet.read_table(tmp_path / f"parquet/{name}.parquet").to_pylist()
+        for ours, theirs in zip(rows, table(tmp_path / f"csv/{name}.csv"), strict=True):
+            assert list(ours) == list(theirs)
+            for column, text in theirs.items():
+                value = ours[column]
+                assert value == (
+                    None if not text else type(value)(text) if value is not None else text
+                ) or value == pytest.approx(float(text), rel=1e-5)
+    assert isinstance(rows[0]["frame"], int)
+
+
+def test_tables_without_rows_have_their_columns(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    Tables(tmp_path, "parquet").write([])
+    found = parquet.read_table(tmp_path / "tracks.parquet")
+    assert (found.num_rows, str(found.schema.field("frames_until_yes").type)) == (0, "int64")
+
+
+def test_parquet_without_pyarrow_names_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(TableError, match=r"pip install 'tertium\[parquet\]', or write csv"):
+        Tables(tmp_path, "parquet").write([])
+
+
 def test_a_folder_for_tables_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(TableError, match="file/tables: can't be written"):
-        write_tables(tmp_path / "file" / "tables", judged_by(POLICY, crowds(1)))
+        Tables(tmp_path / "file" / "tables").write(judged_by(POLICY, crowds(1)))

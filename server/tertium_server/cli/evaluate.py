@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +11,7 @@ import typer
 from .console import messages, steps_of
 from .failure import MISUSED, CommandError
 from .output import written
+from .policy_file import policy_at
 from .recording_options import (
     MEASURING,
     RESULTS,
@@ -36,12 +37,15 @@ from .recording_options import (
     cache_of,
     check_failed,
     jobs_of,
+    mirrors_of,
     read_pairs,
     reading_of,
 )
 
 if TYPE_CHECKING:
     from tertium_server.policy import Policy
+    from tertium_server.tuning.evaluate_command import Json, Work
+    from tertium_server.tuning.readers import Labelled, Mirrors
 
 HELP = (
     "Say what a policy is worth on labelled recordings.\n\n"
@@ -54,19 +58,26 @@ HELP = (
 _POLICIES = "The policies"
 
 
+class TablesFormat(StrEnum):
+    """What tables are written as; the names of tuning.evaluate_tables.FORMS."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
 def evaluate(  # noqa: PLR0913  # the options of the command line
     detections: DetectionsArgument,
     truth: TruthArgument,
     format: FormatOption,  # noqa: A002  # the option's name
     *,
     policy: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="FILE", help="The policy to evaluate. Without one: the built-in.", rich_help_panel=_POLICIES
         ),
     ] = None,
     against: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="FILE",
             help="Another policy: differences are of the first less this one.",
@@ -74,7 +85,7 @@ def evaluate(  # noqa: PLR0913  # the options of the command line
         ),
     ] = None,
     decisions: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="FILE",
             help="Take the decisions from this CSV, which [bold]tertium replay --out[/bold] wrote with the policy, instead of replaying.",
@@ -101,7 +112,7 @@ def evaluate(  # noqa: PLR0913  # the options of the command line
     ] = None,
     seed: SeedOption = 0,
     json_file: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--json",
             metavar="FILE",
@@ -110,13 +121,20 @@ def evaluate(  # noqa: PLR0913  # the options of the command line
         ),
     ] = None,
     tables: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="FOLDER",
             help="Write detections.csv, tracks.csv and frames.csv there: each row with what was said of it and what it turned out to be.",
             rich_help_panel=RESULTS,
         ),
     ] = None,
+    tables_format: Annotated[
+        TablesFormat,
+        typer.Option(
+            help="What tables are written as. Parquet keeps types and takes a tenth of the room; it needs tertium\\[parquet].",
+            rich_help_panel=RESULTS,
+        ),
+    ] = TablesFormat.CSV,
     jobs: JobsOption = None,
     backend: BackendOption = "loky",
     no_cache: NoCacheOption = False,
@@ -132,6 +150,7 @@ def evaluate(  # noqa: PLR0913  # the options of the command line
     from tertium_server.tuning.evaluate import EvaluateOptions  # noqa: PLC0415
     from tertium_server.tuning.evaluate_command import Work  # noqa: PLC0415
     from tertium_server.tuning.evaluate_metrics import find_metric  # noqa: PLC0415
+    from tertium_server.tuning.evaluate_tables import Tables  # noqa: PLC0415
     from tertium_server.tuning.figures import Matching  # noqa: PLC0415
     from tertium_server.tuning.matching import Rule  # noqa: PLC0415
     from tertium_server.tuning.replay import ReplayOptions  # noqa: PLC0415
@@ -143,10 +162,11 @@ def evaluate(  # noqa: PLR0913  # the options of the command line
     if decisions is not None and against is not None:
         raise CommandError("--against replays a second policy, --decisions is of one; leave one out", MISUSED)
     metrics = tuple(find_metric(name) for name in metric or [])
-    first, second = _policy(policy), None if against is None else _policy(against)
+    first, second = policy_at(policy), None if against is None else policy_at(against)
     with steps_of("reading; the first time the engine is compiled, too, for half a minute") as say:
+        mirrors = mirrors_of(say, no_cache=no_cache)
         reading = reading_of(class_name, scores, fps, detections_field, truth_field)
-        labelled, failed = read_pairs(detections, truth, format, reading, sequences)
+        labelled, failed = read_pairs(detections, truth, format, reading, sequences, mirrors)
         options = EvaluateOptions(
             units=tuple(Unit(one.value) for one in dict.fromkeys(unit or UnitName)),
             seed=seed,
@@ -158,14 +178,14 @@ def evaluate(  # noqa: PLR0913  # the options of the command line
             metrics,
             Spread(jobs_of(jobs), backend),
             cache_of(no_cache),
-            tables,
+            None if tables is None else Tables(tables, tables_format.value),
         )
         for warning in (warning for one in labelled for warning in one.warnings):
             messages().print(f"[yellow]warning[/yellow] {warning}", soft_wrap=True)
         found = (
             work.of_policies(labelled, first, second, failed, say)
             if decisions is None
-            else work.of_file(labelled, first, decisions, failed)
+            else _of_file(work, labelled, first, decisions, failed, mirrors)
         )
     show(found)
     if json_file is not None:
@@ -174,10 +194,8 @@ def evaluate(  # noqa: PLR0913  # the options of the command line
     check_failed(found["failed_sequences"])
 
 
-def _policy(path: Path | None) -> Policy:
-    from tertium_server.policy import PolicyError, default_policy, load_policy  # noqa: PLC0415  # slow to load
-
-    try:
-        return default_policy() if path is None else load_policy(path)
-    except PolicyError as error:
-        raise CommandError(str(error)) from error
+def _of_file(  # what the command has at hand
+    work: Work, labelled: tuple[Labelled, ...], policy: Policy, decisions: str, failed: dict[str, str], mirrors: Mirrors
+) -> Json:
+    with mirrors.local(decisions) as file:
+        return work.of_file(labelled, policy, file, failed)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from pathlib import Path
 
 from tertium_server.tuning.decisions import Decisions
 from tertium_server.tuning.readers import Sequence
 
 from .console import waiting
-from .failure import CommandError
+from .policy_file import policy_at
 
 Judge = Callable[[Sequence, Callable[[int], None]], Decisions]
 """Judges a sequence, and tells its second argument the frames of each step."""
@@ -21,7 +20,7 @@ Judge = Callable[[Sequence, Callable[[int], None]], Decisions]
 class Job:
     """How the sequences of a replay are judged."""
 
-    policy: Path | None
+    policy: str | None
     """The policy's file; None: the built-in. In this process only."""
 
     server: str | None
@@ -50,13 +49,9 @@ class Job:
 
     def _local(self) -> Judge:
         from tertium_server.engine import Workspace, warm_up  # noqa: PLC0415  # loads numba
-        from tertium_server.policy import PolicyError, default_policy, load_policy  # noqa: PLC0415  # likewise
         from tertium_server.tuning.replay import ReplayOptions, replay  # noqa: PLC0415  # likewise
 
-        try:
-            policy = default_policy() if self.policy is None else load_policy(self.policy)
-        except PolicyError as error:
-            raise CommandError(str(error)) from error
+        policy = policy_at(self.policy)
         with waiting("Compiling the engine: half a minute the first time, a second from then on"):
             warm_up()
         options = ReplayOptions(batch=self.batch, client_tracks=self.client_tracks)

@@ -12,23 +12,29 @@ from typing import TextIO
 
 from .failure import CommandError
 
-STDOUT = Path("-")
+STDOUT = "-"
 """Means standard output."""
 
 
 @contextlib.contextmanager
-def written(path: Path) -> Generator[TextIO]:
-    """A file for text that takes its name only after all was written; what was there before stays until then.
+def written(place: str | Path) -> Generator[TextIO]:
+    """A file for text that takes its name only after all was written; what was there before stays until then. URLs (``s3://…``) are places, too.
 
     Raises:
         CommandError: the file can't be written.
+        ReadError: the URL's store can't be reached.
     """
-    if path == STDOUT:
+    if str(place) == STDOUT:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8")  # as files are, whatever the terminal's encoding
         yield sys.stdout
         sys.stdout.flush()
         return
+    if "://" in str(place):
+        with _uploaded(str(place)) as file:
+            yield file
+        return
+    path = Path(place)
     target = path.resolve()  # a link stays a link: the file it leads to is replaced
     if target.exists() and not target.is_file():  # a device or a pipe can't be replaced
         with _openable(path), target.open("w", encoding="utf-8", newline="") as file:
@@ -45,6 +51,15 @@ def written(path: Path) -> Generator[TextIO]:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _uploaded(url: str) -> Generator[TextIO]:
+    from tertium_server.tuning.readers import write_file  # noqa: PLC0415  # slow to load
+
+    file = io.StringIO(newline="")
+    yield file
+    write_file(url, file.getvalue().encode())
 
 
 @contextlib.contextmanager

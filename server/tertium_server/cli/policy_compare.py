@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 def compare(  # noqa: PLR0913  # the options of the command line
     detections: Annotated[
-        Path,
+        str,
         typer.Argument(
             metavar="DETECTIONS", help="The recording, as for [bold]tertium replay[/bold].", show_default=False
         ),

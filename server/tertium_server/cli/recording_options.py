@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,7 +12,7 @@ from .failure import CommandError
 
 if TYPE_CHECKING:
     from tertium_server.tuning.cache import ReplayCache
-    from tertium_server.tuning.readers import Labelled, Options, ReadError
+    from tertium_server.tuning.readers import Labelled, Mirrors, Options, ReadError
 
 RECORDING, MEASURING, WORK, RESULTS = "The recording", "The measuring", "The work", "Results"
 """Panels of the help."""
@@ -51,30 +51,28 @@ class UnitName(StrEnum):
     FRAME = "frame"
 
 
-DetectionsArgument = Annotated[
-    Path,
-    typer.Argument(
-        metavar="DETECTIONS",
-        help="One sequence or a folder of sequences. [bold]mot[/bold]: a folder with det/det.txt and seqinfo.ini, "
-        "a folder of such folders, or a det.txt. [bold]kitti[/bold]: a .txt, a folder of .txt files, "
-        "or one that holds detections/. [bold]coco[/bold]: a .json. [bold]yolo[/bold]: a folder of label files. "
-        "[bold]fiftyone[/bold]: the folder of an export. [bold]tertium[/bold]: a folder that --record wrote to.",
-        show_default=False,
-    ),
-]
+_DETECTIONS: Any = typer.Argument(
+    metavar="DETECTIONS",
+    help="One sequence or a folder of sequences, by path or URL (s3://, gs://, …). [bold]mot[/bold]: a folder with det/det.txt and seqinfo.ini, "
+    "a folder of such folders, or a det.txt. [bold]kitti[/bold]: a .txt, a folder of .txt files, "
+    "or one that holds detections/. [bold]coco[/bold]: a .json. [bold]yolo[/bold]: a folder of label files. "
+    "[bold]fiftyone[/bold]: the folder of an export. [bold]tertium[/bold]: a folder that --record wrote to.",
+    show_default=False,
+)
+DetectionsArgument = Annotated[str, _DETECTIONS]
+OptionalDetectionsArgument = Annotated[str | None, _DETECTIONS]
 
-TruthArgument = Annotated[
-    Path,
-    typer.Argument(
-        metavar="TRUTH",
-        help="What there was to see; may be the same folder. [bold]mot[/bold]: */gt/gt.txt. [bold]kitti[/bold]: labels/.",
-        show_default=False,
-    ),
-]
+_TRUTH: Any = typer.Argument(
+    metavar="TRUTH",
+    help="What there was to see, by path or URL; may be the same folder. [bold]mot[/bold]: */gt/gt.txt. [bold]kitti[/bold]: labels/.",
+    show_default=False,
+)
+TruthArgument = Annotated[str, _TRUTH]
+OptionalTruthArgument = Annotated[str | None, _TRUTH]
 
-FormatOption = Annotated[
-    Format, typer.Option(help="The recording's format.", rich_help_panel=RECORDING, show_default=False)
-]
+_FORMAT: Any = typer.Option(help="The recording's format.", rich_help_panel=RECORDING, show_default=False)
+FormatOption = Annotated[Format, _FORMAT]
+OptionalFormatOption = Annotated[Format | None, _FORMAT]
 
 SequencesOption = Annotated[
     str,
@@ -175,7 +173,7 @@ NoCacheOption = Annotated[
     typer.Option(
         "--no-cache",
         help="Replay anew, and keep nothing. Otherwise replays are kept by content under $XDG_CACHE_HOME/tertium/replays (1 GiB at "
-        "most), and what was interrupted goes on where it stood.",
+        "most), copies of remote recordings under tertium/recordings (8 GiB), and what was interrupted goes on where it stood.",
         rich_help_panel=WORK,
     ),
 ]
@@ -214,8 +212,19 @@ def cache_of(no_cache: bool) -> ReplayCache | None:  # noqa: FBT001  # an option
     return None if no_cache else ReplayCache(default_folder())
 
 
+Say = Callable[[str, int, int], None]
+"""Hears what is being done, and how many of how many steps are done."""
+
+
+def mirrors_of(say: Say, *, no_cache: bool = False) -> Mirrors:
+    """Where copies of remote recordings are kept; ``say`` hears how far the fetching is, in MiB."""
+    from tertium_server.tuning.readers import Mirrors  # noqa: PLC0415  # slow to load
+
+    return Mirrors(keep=not no_cache, told=lambda what, done, total: say(f"{what}, MiB", done >> 20, total >> 20))
+
+
 def read_pairs(
-    detections: Path, truth: Path, format_name: Format, options: Options, pattern: str
+    detections: str, truth: str, format_name: Format, options: Options, pattern: str, mirrors: Mirrors
 ) -> tuple[tuple[Labelled, ...], dict[str, str]]:
     """The sequences that can be read, and why the others can't, by name."""
     from tertium_server.tuning.readers import read_labelled  # noqa: PLC0415  # slow to load
@@ -225,7 +234,7 @@ def read_pairs(
     def note(name: str, error: ReadError) -> None:
         failed[name] = str(error)
 
-    return read_labelled(detections, truth, format_name.value, options, pattern, failed=note), failed
+    return read_labelled(detections, truth, format_name.value, options, pattern, failed=note, mirrors=mirrors), failed
 
 
 def check_failed(failed: dict[str, str]) -> None:

@@ -10,7 +10,7 @@ import tertium_client
 from tertium_client import Answer, Client, Frame, NoticeCode, Reconnect, Stream
 from tertium_server.tuning.decisions import Decisions, DecisionsBuilder, ReplayError
 from tertium_server.tuning.frames import Frames, frames_of
-from tertium_server.tuning.readers import FrameOrder, Sequence
+from tertium_server.tuning.readers import FrameOrder, Sequence, named
 
 from .failure import MISUSED, CommandError
 from .judging import Judge
@@ -119,7 +119,7 @@ def _take(builder: DecisionsBuilder, sequence: Sequence, answer: Answer) -> str:
     if decisions is None:
         reason = "without a reason" if answer.refusal is None else f"{answer.refusal.field}: {answer.refusal.message}"
         raise ReplayError(
-            sequence.name, f"{sequence.source}, frame {answer.frame_index}: the server refused it, {reason}"
+            sequence.name, f"{named(str(sequence.source))}, frame {answer.frame_index}: the server refused it, {reason}"
         )
     if decisions.track_probabilities is None or decisions.track_verdicts is None:
         raise ReplayError(sequence.name, "the server left out what it says of tracks; is it older than this client?")

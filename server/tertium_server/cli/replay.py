@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import messages, progress_of
+from .console import messages, progress_of, steps_of
 from .failure import MISUSED, CommandError
 from .output import STDOUT, written
 from .recording_options import (
@@ -22,6 +21,7 @@ from .recording_options import (
     Scores,
     ScoresOption,
     SequencesOption,
+    mirrors_of,
     reading_of,
 )
 
@@ -47,7 +47,7 @@ def replay(  # noqa: PLR0913  # the options of the command line
     detections: DetectionsArgument,
     format: FormatOption,  # noqa: A002  # the option's name
     out: Annotated[
-        Path,
+        str,
         typer.Option(
             metavar="FILE",
             help="The CSV file to write: a row for each detection, in input order. It appears when all is done. "
@@ -64,7 +64,7 @@ def replay(  # noqa: PLR0913  # the options of the command line
     detections_field: DetectionsFieldOption = "",
     client_tracks: ClientTracksOption = False,
     policy: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="FILE", help="The policy to judge by. Without one: the built-in.", rich_help_panel=_JUDGING
         ),
@@ -88,7 +88,7 @@ def replay(  # noqa: PLR0913  # the options of the command line
         ),
     ] = 32,
     json_file: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--json",
             metavar="FILE",
@@ -109,7 +109,8 @@ def replay(  # noqa: PLR0913  # the options of the command line
     from .report import report  # noqa: PLC0415
 
     options = reading_of(class_name, scores, fps, detections_field)
-    recorded = read_detections(detections, format.value, options, sequences)
+    with steps_of("reading") as say:
+        recorded = read_detections(detections, format.value, options, sequences, mirrors=mirrors_of(say))
     for warning in (warning for sequence in recorded for warning in sequence.warnings):
         messages().print(f"[yellow]warning[/yellow] {warning}", soft_wrap=True)
     if client_tracks:
@@ -121,14 +122,16 @@ def replay(  # noqa: PLR0913  # the options of the command line
 
 
 def _check_tracks(sequences: tuple[Sequence, ...]) -> None:
+    from tertium_server.tuning.readers import named  # noqa: PLC0415  # slow to load
+
     for sequence in sequences:
         if len(sequence) and (sequence.track_ids < 0).all():
             raise CommandError(
-                f"sequence {sequence.name}: {sequence.source} holds no track ids; leave out --client-tracks"
+                f"sequence {sequence.name}: {named(str(sequence.source))} holds no track ids; leave out --client-tracks"
             )
 
 
-def _judge(sequences: tuple[Sequence, ...], job: Job, out: Path) -> tuple[list[SequenceSummary], str]:
+def _judge(sequences: tuple[Sequence, ...], job: Job, out: str) -> tuple[list[SequenceSummary], str]:
     """Writes the CSV; the figures of each sequence, and the version of the policy."""
     from tertium_server.tuning.rows import write_header, write_rows  # noqa: PLC0415
     from tertium_server.tuning.summary import summarize  # noqa: PLC0415

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -19,7 +18,7 @@ from .output import written
 _STYLES = {"YES": "green", "MAYBE": "yellow", "NO": "red"}
 
 
-def report(summaries: list[SequenceSummary], policy_version: str, file: Path | None) -> None:
+def report(summaries: list[SequenceSummary], policy_version: str, file: str | None) -> None:
     """The table on standard error, and the JSON where wanted."""
     messages().print(_table(summaries, policy_version))
     if file is not None:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 import sys
-from collections.abc import Generator
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from .failure import MISUSED, CommandError
 from .output import STDOUT, written
-
-if TYPE_CHECKING:
-    from tertium_server.storage import Database
+from .review_store import open_store_of
 
 HELP = (
     "Look at cases and at what people answered, export the answers, and make tokens for reviewers.\n\n"
@@ -69,7 +65,7 @@ def list_cases(
     from tertium_server.review.reading import list_cases as read_cases  # noqa: PLC0415  # loads the store
     from tertium_server.review.values import WAITING  # noqa: PLC0415
 
-    with _opened(data_dir, store) as database, database.read() as connection:
+    with open_store_of(data_dir, store) as database, database.read() as connection:
         cases = read_cases(connection, states=WAITING if waiting else (), stream=stream, most=most)
     for case in cases:
         opened = datetime.fromtimestamp(case.opened_at / 1e6, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -84,7 +80,7 @@ def stats(*, data_dir: _DataDir = None, store: _Store = None) -> None:
     from tertium_server.review.reading import answers_by_source, cases_by_state, queue_state  # noqa: PLC0415
     from tertium_server.review.values import now_micros  # noqa: PLC0415
 
-    with _opened(data_dir, store) as database, database.read() as connection:
+    with open_store_of(data_dir, store) as database, database.read() as connection:
         now = now_micros()
         queue, waiting, answered = (
             queue_state(connection, now),
@@ -107,7 +103,7 @@ def export(
     form: Annotated[
         ExportFormat, typer.Option("--format", help="jsonl: a line a case; coco: one document.")
     ] = ExportFormat.JSONL,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to; - is standard output.")] = STDOUT,
+    out: Annotated[str, typer.Option(metavar="FILE", help="Where to; - is standard output.")] = STDOUT,
     stream: Annotated[str, typer.Option(metavar="NAME", help="Only cases of this stream.")] = "",
     data_dir: _DataDir = None,
     store: _Store = None,
@@ -117,7 +113,7 @@ def export(
     from tertium_server.review.reading import reviewed  # noqa: PLC0415
 
     write = write_coco if form is ExportFormat.COCO else write_jsonl
-    with _opened(data_dir, store) as database, written(out) as file:
+    with open_store_of(data_dir, store) as database, written(out) as file:
         count = write(reviewed(database, stream=stream), file)
     sys.stderr.write(f"{count} answered cases\n")
 
@@ -137,21 +133,3 @@ def token(
     roles = [Role(each.value) for each in role or [RoleName.REVIEW]]
     sys.stderr.write(f"Give {name} this token; it is not shown again: {made}\nAdd this to the file of --tokens:\n")
     sys.stdout.write(entry_for(made, name, roles))
-
-
-@contextlib.contextmanager
-def _opened(data_dir: Path | None, url: str | None) -> Generator[Database]:
-    from tertium_server.config import Settings  # noqa: PLC0415  # loads pydantic
-    from tertium_server.storage import Database, revision_of, sqlite_url  # noqa: PLC0415
-    from tertium_server.storage.opening import FILE  # noqa: PLC0415
-
-    folder = data_dir or Settings().data_dir
-    if url is None and not (folder / FILE).exists():
-        raise CommandError(f"--data-dir {folder}: there is no store in it; has a server run on this folder?", MISUSED)
-    database = Database(url or sqlite_url(folder))
-    try:
-        if revision_of(database) is None:
-            raise CommandError(f"{database.name} holds nothing of Tertium's yet", MISUSED)
-        yield database
-    finally:
-        database.close()

@@ -22,7 +22,15 @@ HELP = (
 
 _PANELS = {
     "Where": ("listen", "reuse_port", "reflection", "metrics_host", "metrics_port", "data_dir", "store"),
-    "Judging and counting": ("policy", "policy_dir", "policy_poll_seconds", "shadow_share", "groups", "classes"),
+    "Judging and counting": (
+        "policy",
+        "policy_dir",
+        "policy_poll_seconds",
+        "shadow_share",
+        "groups",
+        "classes",
+        "estimate_seconds",
+    ),
     "Human review": (
         "review",
         "evidence",
@@ -31,6 +39,9 @@ _PANELS = {
         "tokens",
         "trusted_proxy_header",
         "webhook",
+        "label_studio",
+        "label_studio_project",
+        "label_studio_poll_seconds",
     ),
     "Recording": ("record", "record_total_bytes", "record_file_bytes"),
     "Checkpoints": ("checkpoint_interval", "checkpoint_key_file"),
@@ -59,6 +70,8 @@ _METAVARS = {
     "shadow_share": "SHARE",
     "trusted_proxy_header": "NAME",
     "webhook": "URL",
+    "label_studio": "URL",
+    "label_studio_project": "N",
     "record": "FOLDER",
     "policy_dir": "FOLDER",
     "store": "URL",
@@ -66,7 +79,7 @@ _METAVARS = {
     "classes": "NAMES",
 }
 
-_KEPT_OFF_THE_COMMAND_LINE = {"webhook_secret", "checkpoint_key"}
+_KEPT_OFF_THE_COMMAND_LINE = {"webhook_secret", "checkpoint_key", "label_studio_token"}
 """Secrets: every user of the machine can read command lines."""
 
 

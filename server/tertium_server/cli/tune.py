@@ -3,39 +3,41 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .console import messages, steps_of, waiting
+from .failure import MISUSED, CommandError
 from .output import STDOUT, written
 from .recording_options import (
     RESULTS,
     BackendOption,
     ClassNameOption,
-    DetectionsArgument,
     DetectionsFieldOption,
-    FormatOption,
     FpsOption,
     IouOption,
     JobsOption,
     MatchingOption,
     MatchingRule,
     NoCacheOption,
+    OptionalDetectionsArgument,
+    OptionalFormatOption,
+    OptionalTruthArgument,
     Scores,
     ScoresOption,
     SeedOption,
     SequencesOption,
-    TruthArgument,
     TruthFieldOption,
     UnitName,
     cache_of,
     check_failed,
     jobs_of,
+    mirrors_of,
     read_pairs,
     reading_of,
 )
+from .tune_reviews import ReviewTuneRequest
 
 if TYPE_CHECKING:
     from tertium_server.tuning.tune import Tuning
@@ -45,31 +47,53 @@ HELP = (
     "Calibrates scores, fits how evidence is fused and read out by replaying the server's own engine, and says on held-out "
     "sequences what it is worth beside the raw score. Where fusion does not help a class, that class is judged by its calibrated "
     "score alone, and the summary says so.\n\n"
-    "[dim]tertium tune recordings/ recordings/ --format mot --out policy.yaml --summary summary.json[/dim]"
+    "[dim]tertium tune recordings/ recordings/ --format mot --out policy.yaml --summary summary.json[/dim]\n\n"
+    "With [bold]--reviews[/bold] it is what people answered that tracks are judged by, each answer as often as it stands for: the track "
+    "read-out is put right, and the thresholds of tracks are chosen anew. DETECTIONS are then what the server recorded, or left out.\n\n"
+    "[dim]tertium tune recordings/ --format tertium --reviews ~/.local/share/tertium --policy policy.yaml --out better.yaml[/dim]"
 )
 
 _TUNING = "The tuning"
+_REVIEWS = "By what people answered"
 
 
 def tune(  # noqa: PLR0913  # the options of the command line
-    detections: DetectionsArgument,
-    truth: TruthArgument,
-    format: FormatOption,  # noqa: A002  # the option's name
+    detections: OptionalDetectionsArgument = None,
+    truth: OptionalTruthArgument = None,
+    *,
     out: Annotated[
-        Path,
+        str,
         typer.Option(
             metavar="FILE", help="The policy file to write (YAML).", rich_help_panel=RESULTS, show_default=False
         ),
     ],
-    *,
+    format: OptionalFormatOption = None,  # noqa: A002  # the option's name
+    reviews: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FROM",
+            help="What people answered: the server's data folder, the URL of its store, or a file of "
+            "[bold]tertium review export --format jsonl[/bold]. In place of TRUTH.",
+            rich_help_panel=_REVIEWS,
+        ),
+    ] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="The policy whose tracks were reviewed: what is not tuned stays as it has it.",
+            rich_help_panel=_REVIEWS,
+            show_default="the built-in one",
+        ),
+    ] = None,
     summary: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="FILE", help="Write all figures as JSON. [bold]-[/bold]: standard output.", rich_help_panel=RESULTS
         ),
     ] = None,
     report: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="FILE",
             help="Write a report for people: one HTML page that needs no network.",
@@ -146,6 +170,21 @@ def tune(  # noqa: PLR0913  # the options of the command line
     truth_field: TruthFieldOption = "",
 ) -> None:
     """The command; HELP says what it does."""
+    if reviews is not None:
+        asked = ReviewTuneRequest(
+            reviews=reviews, policy=policy, detections=detections, out=out, summary=summary, name=name,
+            objective=objective, bounds=bounds, grid=grid, seed=seed, sequences=sequences,
+        )  # fmt: skip
+        given = {"TRUTH": truth, "--report": report, "--unit": unit, "--iou-grid": iou_grid, "--group": group}
+        asked.check(format, [option for option, value in given.items() if value])
+        asked.run()
+        return
+    if detections is None or truth is None or format is None:
+        named = {"DETECTIONS": detections, "TRUTH": truth, "--format": format}
+        missing = ", ".join(option for option, value in named.items() if value is None)
+        raise CommandError(f"{missing}: missing; give recordings and their truth, or --reviews", MISUSED)
+    if policy is not None:
+        raise CommandError("--policy: only with --reviews; recordings with truth are tuned from the start", MISUSED)
     # From here on things are slow to load.
     from tertium_server.policy import dump_policy  # noqa: PLC0415
     from tertium_server.tuning.assigning import parse_groups  # noqa: PLC0415
@@ -173,7 +212,7 @@ def tune(  # noqa: PLR0913  # the options of the command line
     )
     with steps_of("reading; the first time the engine is compiled, too, for half a minute") as say:
         reading = reading_of(class_name, scores, fps, detections_field, truth_field)
-        labelled, unread = read_pairs(detections, truth, format, reading, sequences)
+        labelled, unread = read_pairs(detections, truth, format, reading, sequences, mirrors_of(say, no_cache=no_cache))
         tuned = tune_policy(labelled, options, say, failed=unread)
     _show(tuned)
     with written(out) as file:
@@ -188,7 +227,7 @@ def tune(  # noqa: PLR0913  # the options of the command line
     check_failed(tuned.summary["failed_sequences"])
 
 
-def _write_report(path: Path, tuned: Tuning) -> None:
+def _write_report(path: str, tuned: Tuning) -> None:
     from tertium_server.tuning.report import write_report  # noqa: PLC0415
 
     with waiting("Writing the report"), written(path) as file:

@@ -113,7 +113,7 @@ def _comparable(policy: Policy) -> dict[str, Any]:
     tree = policy.to_tree()
     # A class that has all its values in memory says in its file only what is its own.
     tree["classes"] = {name: difference(tree["defaults"], own) for name, own in tree["classes"].items()}
-    for name in ("number", "about", "provenance", "format"):
+    for name in ("number", "about", "provenance", "format", "reference"):
         tree.pop(name, None)
     order = {name: list(tree[name]) for name in ("groups", "streams", "zones", "profiles") if name in tree}
     return dict(_flat(tree)) | {f"order of {name}": entries for name, entries in order.items() if len(entries) > 1}

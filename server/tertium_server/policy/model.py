@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 from tertium_server.policy.check import check_together
 from tertium_server.policy.merging import merged
 from tertium_server.policy.overrides import Override, Pattern, Profile, StreamOverride, Zone
+from tertium_server.policy.reference import Reference
 from tertium_server.policy.review import ReviewRules
 from tertium_server.policy.values import Judgement, Name, Tracker, Value
 
@@ -25,7 +26,7 @@ _ORDERED = ("groups", "streams", "zones", "profiles")
 _NOT_CONTENT = {"number", "about"}
 """What is said of a policy, and not by it."""
 
-_ADDED = ("about", "known_classes", *_ORDERED, "review")
+_ADDED = ("about", "known_classes", *_ORDERED, "review", "reference")
 """Sections that say nothing where they are empty; policies without them are written, and hashed, as before they were thought of."""
 
 
@@ -64,6 +65,8 @@ class Policy(Value):
     """By the clock; of those in force at a time, the first holds."""
     review: ReviewRules = ReviewRules()
     """Which tracks people are asked about."""
+    reference: Reference = Reference()
+    """What tuning saw: what live figures are compared with."""
 
     @model_validator(mode="before")
     @classmethod
@@ -130,4 +133,8 @@ class Policy(Value):
         return self.classes.get(class_name, self.defaults)
 
 
-_UNSAID = {"about": About().model_dump(mode="json"), "review": ReviewRules().model_dump(mode="json")}
+_UNSAID = {
+    "about": About().model_dump(mode="json"),
+    "review": ReviewRules().model_dump(mode="json"),
+    "reference": Reference().model_dump(mode="json"),
+}

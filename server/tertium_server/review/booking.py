@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
@@ -19,8 +19,16 @@ _RANK_MICROS = 300 * MICROS
 _UNDECIDED = 0.5
 
 
-def book(connection: Connection, bookings: Sequence[Booking], now: int, targets: Sequence[str] = ()) -> list[str]:
-    """Books decisions; returns the ids of the cases that were opened. What was booked before, by anybody, is left as it is."""
+class Booked(NamedTuple):
+    """Ids of what was not there before."""
+
+    decisions: set[str]
+    opened: list[str]
+    """Those whose coin has opened a case."""
+
+
+def book(connection: Connection, bookings: Sequence[Booking], now: int, targets: Sequence[str] = ()) -> Booked:
+    """Books decisions, and opens the cases that their coins choose. What was booked before, by anybody, is left as it is."""
     unique = {id_of(booking.decision): booking for booking in bookings}
     coins = {name: _coin(name, booking) for name, booking in unique.items()}
     rows = [_decision_row(name, booking.decision, *coins[name]) for name, booking in unique.items()]
@@ -36,7 +44,7 @@ def book(connection: Connection, bookings: Sequence[Booking], now: int, targets:
         )
         for target in targets:
             outbox.announce_opened(connection, target, [(name, unique[name].decision) for name in opened], now)
-    return opened
+    return Booked(fresh, opened)
 
 
 def id_of(decision: Decision) -> str:

@@ -8,6 +8,9 @@ from pathlib import Path
 from tertium_server.errors import StartError
 from tertium_server.logs import get_logger
 from tertium_server.review.blobs import Blobs
+from tertium_server.review.bridges.bridge import Bridge, BridgeRules
+from tertium_server.review.bridges.label_studio import LabelStudio, LabelStudioSettings
+from tertium_server.review.bridges.tool import Tool
 from tertium_server.review.clerk import Clerk
 from tertium_server.review.gallery import Gallery
 from tertium_server.review.instruments import ReviewMetrics
@@ -40,6 +43,10 @@ class ReviewSettings:
     """Classes that metrics tell apart."""
     webhook: WebhookSettings | None = None
     """Who is told of every case; None: nobody."""
+    label_studio: LabelStudioSettings | None = None
+    """Where cases are answered, too; None: nowhere."""
+    poll_seconds: float = 15.0
+    """How often bridges look for answers."""
 
 
 class ReviewDepartment:
@@ -54,9 +61,9 @@ class ReviewDepartment:
             raise StartError(f"--store: {error}") from error
         except OSError as error:
             raise StartError(f"{settings.spool_folder}: can't be written: {error.strerror}") from error
-        targets = () if settings.webhook is None else (TARGET,)
+        tools: list[Tool] = [] if settings.label_studio is None else [LabelStudio(settings.label_studio)]
+        targets = (*(() if settings.webhook is None else (TARGET,)), *(tool.name for tool in tools))
         self.office = ReviewOffice(self.store, settings.queue, targets=targets)
-        self._webhook = None if settings.webhook is None else Webhook(self.store, settings.webhook)
         self.gallery = Gallery(self.store, Blobs(settings.evidence_url))
         self.clerk = Clerk(self.office, self.spool)
         self.clerk.add_preparation(self._prepare)
@@ -67,6 +74,10 @@ class ReviewDepartment:
         self.metrics = ReviewMetrics(settings.classes)
         self.metrics.snapshot.clerk = lambda: self.clerk.state
         self.office.metrics = self.metrics
+        sync = self.metrics.sync
+        self._webhook = None if settings.webhook is None else Webhook(self.store, settings.webhook, sync=sync)
+        rules = BridgeRules(poll_seconds=settings.poll_seconds)
+        self.bridges = tuple(Bridge(self.office, self.gallery, tool, sync, rules) for tool in tools)
         self._log = get_logger("review")
 
     def start(self) -> None:
@@ -84,11 +95,15 @@ class ReviewDepartment:
         self.clerk.start()
         if self._webhook is not None:
             self._webhook.start()
+        for bridge in self.bridges:
+            bridge.start()
 
     def stop(self, seconds: float) -> None:
         """Books or spools what waits, and ends."""
         if self._webhook is not None:
             self._webhook.stop(seconds)
+        for bridge in self.bridges:
+            bridge.stop(seconds)
         if not self.clerk.stop(seconds):
             self._log.warning("the review clerk did not finish in time")
         self.store.close()

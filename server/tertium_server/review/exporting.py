@@ -14,7 +14,7 @@ def write_jsonl(found: Iterable[Reviewed], out: TextIO) -> int:
     """One line a case, the least certain first; how many."""
     count = 0
     for count, each in enumerate(found, 1):  # noqa: B007 - the last one is the number
-        out.write(json.dumps(_line(each), ensure_ascii=False) + "\n")
+        out.write(json.dumps(line_of(each), ensure_ascii=False) + "\n")
     return count
 
 
@@ -50,7 +50,8 @@ def write_coco(found: Iterable[Reviewed], out: TextIO) -> int:
     return count
 
 
-def _line(each: Reviewed) -> dict[str, Any]:
+def line_of(each: Reviewed) -> dict[str, Any]:
+    """An answered case as JSON; docs/review.md says what its fields are."""
     case = each.case
     return {
         "case_id": case.id,
@@ -59,6 +60,8 @@ def _line(each: Reviewed) -> dict[str, Any]:
         "epoch": case.epoch,
         "track_id": case.track_id,
         "class_name": case.class_name,
+        "first_frame": case.first_frame,
+        "frame_index": case.frame_index,
         "answer": None if case.answer is None else case.answer.value,
         "weight": each.weight,
         "source": case.source.value,

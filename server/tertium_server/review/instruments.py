@@ -14,7 +14,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from tertium_server.metrics import OTHER, LatencyHistogram
-from tertium_server.review.values import Answer, Case, ClerkState, Decision, Source, State
+from tertium_server.review.decided import DecidedTracks
+from tertium_server.review.syncing import SyncMetrics
+from tertium_server.review.values import Answer, Case, ClerkState, DecidedBy, Decision, Source, State
 
 RESOLUTION_BOUNDS = (5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 43_200.0, 86_400.0)
 HANDLING_BOUNDS = (2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 900.0)
@@ -53,6 +55,9 @@ class ReviewMetrics(Collector):
         self._gold = Counter(dict.fromkeys(_GOLD, 0))
         self._resolution = {source.value: LatencyHistogram(RESOLUTION_BOUNDS) for source in Source}
         self._handling = {source.value: LatencyHistogram(HANDLING_BOUNDS) for source in Source}
+        self._decided = DecidedTracks(self._classes, self._class)
+        self.sync = SyncMetrics()
+        """Told of exchange with others."""
         self.snapshot = _Snapshot()
 
     # ------------------------------------------------------------------ what happens
@@ -82,16 +87,28 @@ class ReviewMetrics(Collector):
             if after.state is State.CLOSED and before.state is not State.CLOSED:
                 self._resolution[source].observe((now - before.opened_at) * _MICROS)
 
-    def revised(self, class_name: str) -> None:
-        """A verdict that was final was corrected."""
+    def booked(self, decisions: Iterable[Decision]) -> None:
+        """Decisions were booked that were not there before."""
         with self._lock:
-            self._revisions[self._class(class_name)] += 1
+            for decision in decisions:
+                self._decided.booked(decision)
+
+    def decided(self, before: Case, after: Case) -> None:
+        """People looked at a case: its track got its final verdict, or another one."""
+        final = before.decided_by is not DecidedBy.MACHINE or before.source is not Source.MAYBE
+        with self._lock:
+            if not final and after.decided_by is not DecidedBy.MACHINE:
+                self._decided.settled(after)
+            elif final and after.verdict is not before.verdict:
+                self._revisions[self._class(before.class_name)] += 1
 
     def expired(self, cases: Sequence[Case]) -> None:
         """Deadlines passed without an answer."""
         with self._lock:
             for case in cases:
                 self._missed[case.source.value] += 1
+                if case.source is Source.MAYBE and case.decided_by is DecidedBy.DEADLINE:
+                    self._decided.settled(case)
 
     # ------------------------------------------------------------------ what is told
 
@@ -100,7 +117,9 @@ class ReviewMetrics(Collector):
         with self._lock:
             yield from self._gauges()
             yield from self._counters()
+            yield from self._decided.collect()
             yield from self._histograms()
+        yield from self.sync.collect()
 
     def _gauges(self) -> Iterator[Metric]:
         cases = GaugeMetricFamily("tertium_review_cases", "Cases that wait for votes.", labels=["source", "state"])

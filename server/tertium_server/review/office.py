@@ -10,7 +10,7 @@ from tertium_server.review.booking import book, id_of
 from tertium_server.review.instruments import ReviewMetrics
 from tertium_server.review.queue import QueueRules
 from tertium_server.review.rows import find_case
-from tertium_server.review.values import Answer, Booking, Case, DecidedBy, Lease, Outcome, StreamAnswer, now_micros
+from tertium_server.review.values import Answer, Booking, Case, Lease, Outcome, StreamAnswer, now_micros
 from tertium_server.storage import Database
 
 Listener = Callable[[], None]
@@ -47,12 +47,13 @@ class ReviewOffice:
     def book(self, bookings: Sequence[Booking]) -> list[str]:
         """Books decisions, and opens the cases that their coins choose; the ids of these. A repeat changes nothing."""
         with self.store.write() as connection:
-            opened = book(connection, bookings, self.clock(), self.targets)
-        if self.metrics is not None and opened:
+            booked = book(connection, bookings, self.clock(), self.targets)
+        if self.metrics is not None and booked.decisions:
             decisions = {id_of(booking.decision): booking.decision for booking in bookings}
-            for case in opened:
+            self.metrics.booked([decisions[name] for name in booked.decisions])
+            for case in booked.opened:
                 self.metrics.opened(decisions[case])
-        return opened
+        return booked.opened
 
     def lease(self, reviewer: str, count: int = 1) -> list[Lease]:
         """Up to ``count`` cases for a reviewer, none that somebody else has or the reviewer has voted on."""
@@ -90,14 +91,30 @@ class ReviewOffice:
             CaseNotFoundError: There is no such case.
             VotedAlreadyError: The reviewer's vote stands, with another answer.
         """
+        return self._vote(case, reviewer, answer, origin, token)
+
+    def vote_elsewhere(self, case: str, reviewer: str, answer: Answer, *, origin: str) -> Outcome:
+        """Takes a vote that was cast in another tool.
+
+        Where nobody has the case now, it counts as if its reviewer had; else it is kept, and settles nothing until another vote does.
+
+        Raises:
+            CaseNotFoundError: There is no such case.
+            VotedAlreadyError: The reviewer's vote stands, with another answer.
+        """
+        return self._vote(case, reviewer, answer, origin, None)
+
+    def _vote(self, case: str, reviewer: str, answer: Answer, origin: str, token: str | None) -> Outcome:
         with self.store.write() as connection:
             now = self.clock()
             before = find_case(connection, case, lock=True)
+            if token is None:
+                lease = queue.lease_again(connection, case, reviewer, self.rules, now)
+                token = "" if lease is None else lease.token
             outcome = voting.vote(connection, case, reviewer, token, answer, now, origin=origin, targets=self.targets)
         if self.metrics is not None and not outcome.repeated:
             self.metrics.voted(before, outcome.case, answer, now)
-            if before.decided_by is not DecidedBy.MACHINE and outcome.case.verdict is not before.verdict:
-                self.metrics.revised(before.class_name)
+            self.metrics.decided(before, outcome.case)
         self.on_answers()
         return outcome
 
@@ -114,6 +131,18 @@ class ReviewOffice:
             lease = queue.lease_again(connection, case, reviewer, self.rules, now)
         self.on_answers()
         return lease
+
+    def retract(self, case: str, reviewer: str) -> None:
+        """Takes a vote back that was cast in another tool and does not stand there any more, however old it is.
+
+        Raises:
+            CaseNotFoundError: There is no such case.
+            NothingToUndoError: There is no such vote.
+        """
+        with self.store.write() as connection:
+            now = self.clock()
+            voting.undo(connection, case, reviewer, now, within=now, targets=self.targets)
+        self.on_answers()
 
     def withdraw(self, case: str) -> bool:
         """Takes a case out of the queue; False: it was out already.

@@ -48,6 +48,12 @@ def announce_opened(connection: Connection, target: str, cases: Sequence[tuple[s
     connection.execute(review.outbox.insert(), rows)
 
 
+def opened_again(target: str, case: Case, now: int) -> dict[str, Any]:
+    """The row that tells of a case that waits, once more."""
+    row = _row(target, OPENED, case.id, case.revision, _about(case.id, case), now)
+    return row | {"event_id": f"{case.id}.{now}.{target}"[:64]}
+
+
 def announce_decided(
     connection: Connection,
     target: str,

@@ -98,6 +98,14 @@ def has_voted(connection: Connection, name: str, reviewer: str) -> bool:
     return connection.execute(query).first() is not None
 
 
+def votes_from(connection: Connection, name: str, origin: str) -> dict[str, Answer]:
+    """The votes that stand on a case and came one way, by reviewer."""
+    query = select(_votes.reviewer, _votes.answer).where(
+        _votes.case_id == name, _votes.origin == origin, _votes.undone_at.is_(None)
+    )
+    return {reviewer: Answer(answer) for reviewer, answer in connection.execute(query).all()}
+
+
 def cases_by_state(connection: Connection, now: int) -> dict[tuple[str, str], int]:
     """Numbers of waiting cases by source and state; ``leased`` in place of the state where somebody has it."""
     state = case((_cases.lease_expires_at > now, "leased"), else_=_cases.state)
@@ -127,6 +135,26 @@ def oldest_by_source(connection: Connection) -> dict[str, int]:
         .group_by(_cases.source)
     )
     return {row[0]: row[1] for row in connection.execute(query)}
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedTracks:
+    """How many tracks of a kind were decided: the population that answers are a sample of."""
+
+    stream_id: str
+    epoch: int
+    class_name: str
+    stratum: str
+    policy_version: str
+    count: int
+
+
+def decided_tracks(connection: Connection) -> list[DecidedTracks]:
+    """All decided tracks, counted by stream, epoch, class, stratum and policy."""
+    columns = review.decisions.c
+    kinds = (columns.stream_id, columns.epoch, columns.class_name, columns.stratum, columns.policy_version)
+    query = select(*kinds, func.count()).group_by(*kinds)
+    return [DecidedTracks(*row) for row in connection.execute(query)]
 
 
 def reviewed(store: Database, *, closed_from: int = 0, stream: str = "") -> Iterator[Reviewed]:

@@ -115,6 +115,8 @@ class Decision:
     policy_version: str
     decided_at: int
     """Microseconds, by the server's clock."""
+    delay: float | None = None
+    """Seconds from the track's first news to this, by capture times; None: nobody has measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

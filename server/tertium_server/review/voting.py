@@ -69,8 +69,16 @@ def vote(
     return Outcome(case=find_case(connection, case_id), fenced=False, late=late)
 
 
-def undo(connection: Connection, case_id: str, reviewer: str, now: int, *, targets: Sequence[str] = ()) -> Case:
-    """Takes a reviewer's vote back; the case as it stands without it.
+def undo(
+    connection: Connection,
+    case_id: str,
+    reviewer: str,
+    now: int,
+    *,
+    within: int = UNDO_MICROS,
+    targets: Sequence[str] = (),
+) -> Case:
+    """Takes a reviewer's vote back that is younger than ``within`` (microseconds); the case as it stands without it.
 
     Raises:
         CaseNotFoundError: There is no such case.
@@ -83,13 +91,13 @@ def undo(connection: Connection, case_id: str, reviewer: str, now: int, *, targe
             _votes.case_id == case_id,
             _votes.reviewer == reviewer,
             _votes.undone_at.is_(None),
-            _votes.cast_at > now - UNDO_MICROS,
+            _votes.cast_at > now - within,
         )
         .values(undone_at=now)
     )
     if not done.rowcount:
         raise NothingToUndoError(
-            f"you have no vote on case {case_id} that is younger than {UNDO_MICROS // MICROS // 60} minutes"
+            f"you have no vote on case {case_id} that is younger than {within // MICROS // 60} minutes"
         )
     if case.state is State.WITHDRAWN:
         return case

@@ -41,6 +41,8 @@ class Decided:
     news: TrackNews
     """What decided it."""
     stratum: Stratum
+    delay: float = 0.0
+    """Seconds from the track's first news to this, by capture times."""
 
 
 class TrackWatch:
@@ -50,6 +52,7 @@ class TrackWatch:
         self._open_after = open_after  # seconds, by class id
         self._maybes: dict[int, TrackNews] = {}
         self._decided: set[int] = set()
+        self._begun: dict[int, int] = {}  # capture times of the first news, by track
 
     @property
     def waiting(self) -> bool:
@@ -60,17 +63,19 @@ class TrackWatch:
         """The capture time has come this far (nanoseconds), with all news up to then taken."""
         due = [
             news for news in self._maybes.values()
-            if time - news.time >= self._open_after(news.class_id) * _NANOSECONDS
+            if time >= self._due(news)
         ]  # fmt: skip
-        return [self._decide(news, Stratum.MAYBE) for news in due]
+        return [self._decide(news, Stratum.MAYBE, self._due(news)) for news in due]
 
     def take(self, news: TrackNews) -> list[Decided]:
         """News of a track, in the order in which it happened."""
         decided = self.advance(news.time)
         known = news.track_id in self._decided
+        if not known:
+            self._begun.setdefault(news.track_id, news.time)
         if news.ended:
             if not known:
-                decided.append(self._decide(news, Stratum.of(news.verdict)))
+                decided.append(self._decide(news, Stratum.of(news.verdict), news.time))
             self._decided.discard(news.track_id)
         elif news.verdict is not Verdict.MAYBE:
             self._maybes.pop(news.track_id, None)
@@ -80,9 +85,14 @@ class TrackWatch:
 
     def close(self) -> list[Decided]:
         """Nothing more will be heard of the stream: what is in doubt stays so."""
-        return [self._decide(news, Stratum.MAYBE) for news in list(self._maybes.values())]
+        return [self._decide(news, Stratum.MAYBE, news.time) for news in list(self._maybes.values())]
 
-    def _decide(self, news: TrackNews, stratum: Stratum) -> Decided:
+    def _due(self, news: TrackNews) -> float:
+        """Capture time at which a track that is MAYBE since then becomes a case."""
+        return news.time + self._open_after(news.class_id) * _NANOSECONDS
+
+    def _decide(self, news: TrackNews, stratum: Stratum, time: float) -> Decided:
         self._maybes.pop(news.track_id, None)
         self._decided.add(news.track_id)
-        return Decided(news, stratum)
+        delay = (time - self._begun.pop(news.track_id, news.time)) / _NANOSECONDS
+        return Decided(news, stratum, max(0.0, delay))

@@ -20,6 +20,7 @@ from sqlalchemy import RowMapping, select, update
 
 from tertium_server.errors import ConfigurationError
 from tertium_server.logs import Throttle, get_logger
+from tertium_server.review.syncing import SyncMetrics
 from tertium_server.review.values import MICROS, now_micros
 from tertium_server.storage import Database, StoreUnavailableError
 from tertium_server.storage.tables import review
@@ -35,6 +36,7 @@ _LONGEST_WAIT = 3600
 """Seconds between two attempts; with 30 attempts, an address may be away for about a day."""
 _OK = range(200, 300)
 _rows = review.outbox.c
+_UNSENT = select(_rows.seq).where(_rows.target == TARGET, _rows.sent_at.is_(None), _rows.given_up_at.is_(None)).limit(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,14 @@ def wait_after(attempts: int) -> int:
 class Webhook:
     """Sends what is in the outbox, in a thread of its own."""
 
-    def __init__(self, store: Database, settings: WebhookSettings, *, clock: Callable[[], int] = now_micros) -> None:
+    def __init__(
+        self,
+        store: Database,
+        settings: WebhookSettings,
+        *,
+        clock: Callable[[], int] = now_micros,
+        sync: SyncMetrics | None = None,
+    ) -> None:
         try:
             url = httpx.URL(settings.url)
         except httpx.InvalidURL as error:
@@ -85,6 +94,8 @@ class Webhook:
         self._store = store
         self._settings = settings
         self._clock = clock
+        self._sync = sync or SyncMetrics()
+        self._sync.add(TARGET, "send")
         # Redirects are not followed: what is signed for one address is not for another.
         self._client = httpx.Client(timeout=_TIMEOUT_SECONDS, follow_redirects=False)
         self._stopping = threading.Event()
@@ -128,10 +139,15 @@ class Webhook:
                 .limit(_BATCH)
             )
             due = connection.execute(query).mappings().all()
+            idle = not due and connection.execute(_UNSENT).first() is None
+        if idle:
+            self._sync.idle(TARGET)
         for row in due:
             if self._stopping.is_set():
                 break
-            self._note(row, self._send(row))
+            problem = self._send(row)
+            self._sync.tried(TARGET, "send", succeeded=not problem)
+            self._note(row, problem)
         return len(due)
 
     def _send(self, row: RowMapping) -> str:

@@ -217,8 +217,7 @@ class DecisionService:
                 response = await self._heavy.run(lambda desk: stream.answer_heavy(data, desk))  # noqa: B023 - awaited here and now
             if response is SILENCE:
                 continue
-            if stream.review is not None:
-                response = stream.reviewed(data, response)
+            response = stream.reviewed(data, response)
             observe(perf_counter() - started)
             await write(response)
             counts.sent += 1

@@ -10,7 +10,13 @@ from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from tertium.v1 import policy_service_pb2, policy_service_pb2_grpc, review_service_pb2, review_service_pb2_grpc
+from tertium.v1 import (
+    policy_service_pb2,
+    policy_service_pb2_grpc,
+    quality_service_pb2_grpc,
+    review_service_pb2,
+    review_service_pb2_grpc,
+)
 from tertium_server.config import Settings, split_address
 from tertium_server.errors import StartError
 from tertium_server.logs import get_logger
@@ -24,6 +30,8 @@ from tertium_server.rpc.heavy import HeavyWork
 from tertium_server.rpc.policy_changes import PolicyChanges
 from tertium_server.rpc.policy_service import SERVICE as POLICY_SERVICE
 from tertium_server.rpc.policy_service import PolicyService
+from tertium_server.rpc.quality_service import SERVICE as QUALITY_SERVICE
+from tertium_server.rpc.quality_service import QualityService
 from tertium_server.rpc.review_service import SERVICE as REVIEW_SERVICE
 from tertium_server.rpc.review_service import ReviewService
 from tertium_server.rpc.terms import StreamTerms
@@ -57,6 +65,7 @@ class RpcServer:
         keeper: PolicyKeeper,
         metrics: Metrics,
         review: ReviewService | None = None,
+        quality: QualityService | None = None,
     ) -> None:
         self._settings = settings
         self.calls = Calls(settings.max_streams)
@@ -72,6 +81,10 @@ class RpcServer:
             self._services.append(REVIEW_SERVICE)
             for method in review_service_pb2.DESCRIPTOR.services_by_name["ReviewService"].methods:
                 counter.add(REVIEW_SERVICE, method.name, "server_stream" if method.server_streaming else "unary")
+        if quality is not None:
+            self._services.append(QUALITY_SERVICE)
+            counter.add(QUALITY_SERVICE, "ReportTruth", "client_stream")
+            counter.add(QUALITY_SERVICE, "GetEstimates", "unary")
         counter.add(health.SERVICE_NAME, "Check", "unary")
         counter.add(health.SERVICE_NAME, "Watch", "server_stream")
         if settings.reflection:
@@ -94,6 +107,8 @@ class RpcServer:
         policy_service_pb2_grpc.add_PolicyServiceServicer_to_server(policies, self._server)
         if review is not None:
             review_service_pb2_grpc.add_ReviewServiceServicer_to_server(review, self._server)
+        if quality is not None:
+            quality_service_pb2_grpc.add_QualityServiceServicer_to_server(quality, self._server)
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:

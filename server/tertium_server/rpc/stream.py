@@ -90,6 +90,9 @@ class Stream:
             if terms.recorder is None
             else begin_recording(terms.recorder, self.stream_id, self.epoch, opening.settings)
         )
+        self._kept = (
+            None if terms.keeping is None else terms.keeping.begin(opening.stream_id, self.epoch, self._settings)
+        )
         self._class_names = tuple(opening.settings.class_names[class_id] for class_id in opening.settings.class_ids)
         self.answerer = Answerer(
             TrackIds(self.stream_id, self.epoch, caller=opening.settings.client_tracks),
@@ -310,12 +313,20 @@ class Stream:
         return self._terms.policies.in_force.policy
 
     def reviewed(self, request: bytes | FrameColumns, response: bytes) -> bytes:
-        """A response as it goes out, with what review has for the caller. ``request``: what it answers; b"": the end of the stream."""
-        review = self.review
+        """A response as it goes out, with what review has for the caller; it is kept for truth to come, too.
+
+        ``request``: what it answers; b"": the end of the stream.
+        """
+        review, kept = self.review, self._kept
+        if review is None and kept is None:
+            return response
+        entry = request, response
+        size = len(response) + (len(request) if isinstance(request, bytes) else len(response))
+        if kept is not None:
+            kept.keep(entry, size)
         if review is None:
             return response
-        size = len(response) + (len(request) if isinstance(request, bytes) else len(response))
-        review.after((request, response), size, self._told, self.engine.last_time)
+        review.after(entry, size, self._told, self.engine.last_time)
         self._told.clear()
         if not review.letters:
             return response

@@ -11,6 +11,7 @@ from tertium_server.rpc.checkpoint import CheckpointSealer
 from tertium_server.rpc.opening import EpochClock, FrameLimits
 
 if TYPE_CHECKING:
+    from tertium_server.rpc.keeping import DecisionKeeping
     from tertium_server.rpc.reviewing import ReviewLink
 
 
@@ -53,3 +54,6 @@ class StreamTerms:
 
     shadow_share: float = 1.0
     """Share of the streams that a policy in the shadow follows, 0 to 1."""
+
+    keeping: DecisionKeeping | None = None
+    """Keeps decisions for truth to come; None: nobody does."""

@@ -17,7 +17,7 @@ from .evaluate import EvaluateOptions, Evaluation, compare, evaluate
 from .evaluate_decisions import read_decisions
 from .evaluate_metrics import Metric
 from .evaluate_slices import slices
-from .evaluate_tables import write_tables
+from .evaluate_tables import Tables
 from .intervals import LEVEL
 from .judged import judge
 from .readers import Labelled
@@ -38,7 +38,7 @@ class Work:
     metrics: tuple[Metric, ...] = ()
     spread: Spread = field(default_factory=Spread)
     cache: ReplayCache | None = None
-    tables: Path | None = None
+    tables: Tables | None = None
     """Where rows of the first policy are written; None: nowhere."""
 
     def of_policies(
@@ -91,7 +91,7 @@ class Work:
     def _tree(self, evaluations: Sequence[Evaluation], policies: Sequence[Policy], failed: Mapping[str, str]) -> Json:
         first, places = evaluations[0], evaluations[0].places()
         if self.tables is not None:
-            write_tables(self.tables, first.judged)
+            self.tables.write(first.judged)
         tree: Json = {
             "version": version("tertium"),
             "matching": self.options.matching.as_json(),

@@ -1,63 +1,73 @@
-"""An evaluation row by row: detections, tracks and frames as CSV, to sort and filter elsewhere."""
+"""An evaluation row by row: detections, tracks and frames as tables, to sort and filter elsewhere."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from tertium_server.engine import Verdict
-from tertium_server.errors import TertiumError
 
 from .decisions import VERDICTS
 from .judged import YES, Judged
 from .matching import Label
-from .readers import Kind
+from .readers import Kind as TruthKind
+from .table_files import Kind, Table, TableError, write_tables
+
+__all__ = ["TableError", "Tables", "tables_of"]
 
 _LABELS = {Label.TRUE: "true", Label.FALSE: "false", Label.DROPPED: "dropped", Label.ABSENT: "absent"}
 
-DETECTIONS = (
-    "sequence", "frame", "row", "class", "x", "y", "w", "h", "score", "probability", "verdict", "track",
-    "track_probability", "label", "truth_row", "iou",
-)  # fmt: skip
-TRACKS = (
-    "sequence", "track", "class", "first_frame", "last_frame", "boxes", "true_boxes", "false_boxes", "probability", "verdict",
-    "label", "frames_until_yes",
-)  # fmt: skip
-FRAMES = ("sequence", "frame", "objects", "boxes", "yes", "maybe", "true_yes", "false_yes", "misses")
+
+def _columns(text: str) -> MappingProxyType[str, Kind]:
+    """Columns written as "name:kind"; text where there is no kind."""
+    kinds = {"": Kind.TEXT, "whole": Kind.WHOLE, "number": Kind.NUMBER, "rough": Kind.ROUGH}
+    return MappingProxyType({name: kinds[kind] for name, _, kind in (word.partition(":") for word in text.split())})
 
 
-class TableError(TertiumError):
-    """Tables can't be written. The message names the folder and the remedy."""
+DETECTIONS = _columns(
+    "sequence frame:whole row:whole class x:number y:number w:number h:number score:number probability:number verdict track:whole "
+    "track_probability:number label truth_row:whole iou:rough"
+)
+TRACKS = _columns(
+    "sequence track:whole class first_frame:whole last_frame:whole boxes:whole true_boxes:whole false_boxes:whole probability:number "
+    "verdict label frames_until_yes:whole"
+)
+FRAMES = _columns(
+    "sequence frame:whole objects:whole boxes:whole yes:whole maybe:whole true_yes:whole false_yes:whole misses:whole"
+)
 
 
-def write_tables(folder: Path, judged: Sequence[Judged]) -> tuple[Path, ...]:
-    """Writes detections.csv, tracks.csv and frames.csv into a folder, which is made; what stood there is written over.
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Where tables go, and as what."""
 
-    Raises:
-        TableError: they can't be written.
-    """
-    tables = {
-        "detections": (DETECTIONS, (row for one in judged for row in _detections(one))),
-        "tracks": (TRACKS, (row for one in judged for row in _tracks(one))),
-        "frames": (FRAMES, (row for one in judged for row in _frames(one))),
+    place: str | Path
+    """A folder, which is made, or a URL; what stood there is written over."""
+
+    form: str = "csv"
+    """One of table_files.FORMS."""
+
+    def write(self, judged: Sequence[Judged]) -> tuple[str, ...]:
+        """Writes detections, tracks and frames there.
+
+        Raises:
+            TableError: they can't be written.
+        """
+        return write_tables(self.place, tables_of(judged), self.form)
+
+
+def tables_of(judged: Sequence[Judged]) -> dict[str, Table]:
+    """The tables by name, their rows still to be made."""
+    return {
+        "detections": Table(DETECTIONS, (row for one in judged for row in _detections(one))),
+        "tracks": Table(TRACKS, (row for one in judged for row in _tracks(one))),
+        "frames": Table(FRAMES, (row for one in judged for row in _frames(one))),
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return tuple(_write(folder / f"{name}.csv", header, rows) for name, (header, rows) in tables.items())
-    except OSError as error:
-        raise TableError(f"{folder}: can't be written ({error.strerror or error}); choose another folder") from error
-
-
-def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
-    return path
 
 
 def _detections(one: Judged) -> Iterator[tuple[Any, ...]]:
@@ -70,15 +80,15 @@ def _detections(one: Judged) -> Iterator[tuple[Any, ...]]:
             indices[place],
             int(sequence.rows[place]),
             sequence.class_names[int(sequence.class_ids[place])],
-            *(f"{value:.9g}" for value in sequence.xywh[place]),
-            f"{sequence.scores[place]:.9g}",
-            f"{said.probabilities[place]:.9g}",
+            *sequence.xywh[place].tolist(),
+            float(sequence.scores[place]),
+            float(said.probabilities[place]),
             VERDICTS[int(said.verdicts[place])],
             int(said.track_ids[place]),
-            f"{said.track_probabilities[place]:.9g}",
+            float(said.track_probabilities[place]),
             _LABELS[Label(int(found.labels[place]))],
-            int(one.labelled.truth.rows[paired]) if paired >= 0 else "",
-            f"{found.ious[place]:.6g}" if paired >= 0 else "",
+            int(one.labelled.truth.rows[paired]) if paired >= 0 else None,
+            float(found.ious[place]) if paired >= 0 else None,
         )
 
 
@@ -101,10 +111,10 @@ def _tracks(one: Judged) -> Iterator[tuple[Any, ...]]:
             len(mine),
             int((labels[mine] == Label.TRUE).sum()),
             int((labels[mine] == Label.FALSE).sum()),
-            f"{one.decisions.track_probabilities[mine].max():.9g}",
+            float(one.decisions.track_probabilities[mine].max()),
             VERDICTS[int(tracks.scores[place])],
             _LABELS[Label(int(tracks.labels[place]))],
-            int(sure.min() - frames.min()) if len(sure) else "",
+            int(sure.min() - frames.min()) if len(sure) else None,
         )
 
 
@@ -116,7 +126,7 @@ def _frames(one: Judged) -> Iterator[tuple[Any, ...]]:
     def count(frames: Any) -> list[int]:  # noqa: ANN401  # numpy's own type says no more
         return [int(number) for number in np.bincount(frames, minlength=sequence.length)]
 
-    objects = count(there[truth.kinds == Kind.EVALUATE])
+    objects = count(there[truth.kinds == TruthKind.EVALUATE])
     right = count(here[yes & (labels == Label.TRUE)])
     columns = (
         objects,

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 from .cache import content_of
-from .readers import Labelled
+from .readers import Labelled, is_url, named
 
 _FIGURES = ("best_f1", "best_f1_by_fold", "average_precision", "log_loss", "intervals")
 
@@ -27,7 +27,12 @@ def provenance(labelled: Sequence[Labelled], summary: Mapping[str, Any]) -> dict
         "limits": dict(summary["limits"]),
         "seed": summary["folds"]["seed"],
         "data": {
-            one.name: {"frames": one.sequence.length, "detections": len(one.sequence), "sha256": content_of(one)}
+            one.name: {
+                "frames": one.sequence.length,
+                "detections": len(one.sequence),
+                "sha256": content_of(one),
+                **_urls(one),
+            }
             for one in labelled
         },
         "failed_sequences": dict(summary["failed_sequences"]),
@@ -41,3 +46,9 @@ def provenance(labelled: Sequence[Labelled], summary: Mapping[str, Any]) -> dict
         "rungs": {name: one["rung"] for name, one in summary["guard"].items()},
         "fusion_does_not_help": list(summary["fusion_does_not_help"]),
     }
+
+
+def _urls(one: Labelled) -> dict[str, str]:
+    """Where a recording was fetched from; nothing of files, whose paths are somebody's own."""
+    places = {"from": named(str(one.sequence.source)), "truth_from": named(str(one.truth.source))}
+    return {key: place for key, place in places.items() if is_url(place)}

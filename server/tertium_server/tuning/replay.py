@@ -19,7 +19,8 @@ from tertium_server.policy import Policy, compile_parameters
 
 from .decisions import Decisions, DecisionsBuilder, ReplayError
 from .frames import Frames, frames_of
-from .readers import Sequence
+from .readers import Sequence, named
+from .reference import DecidedScores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +47,9 @@ def replay(
     *,
     workspace: Workspace | None = None,
     progress: Callable[[int], None] | None = None,
+    scores: DecidedScores | None = None,
 ) -> Decisions:
-    """Judges every detection of a sequence. `progress` is told the frames of each step.
+    """Judges every detection of a sequence. `progress` is told the frames of each step; `scores` what happens to tracks.
 
     Raises:
         ReplayError: the engine refused a frame.
@@ -60,6 +62,9 @@ def replay(
     workspace = workspace or Workspace()
     frames = frames_of(sequence, order.order, order.counts, client_tracks=client_tracks)
     resets = 0
+    if scores is not None:
+        scores.begin(settings.class_names)
+    times: dict[int, int] = {}
     for piece in frames.split(options.batch):
         columns = engine.advance(
             FrameColumns(
@@ -77,8 +82,13 @@ def replay(
             columns.track_probabilities,
             columns.track_verdicts,
         )
+        if scores is not None:
+            times.update(zip(piece.indices.tolist(), piece.times.tolist(), strict=True))
+            scores.take(columns.events, times)
         if progress is not None:
             progress(len(piece))
+    if scores is not None:
+        scores.take(engine.finish(workspace).events, times)
     return builder.build(policy.version, resets)
 
 
@@ -106,4 +116,4 @@ def _refused(
     culprit = int(columns.culprit[at])
     row = f", row {sequence.rows[order[culprit]]}" if culprit >= 0 else ""
     reason = _REFUSALS.get(status, f"the engine refused it ({status.name}); report this as a fault")
-    return ReplayError(sequence.name, f"{sequence.source}{row}, frame {piece.indices[at]}: {reason}")
+    return ReplayError(sequence.name, f"{named(str(sequence.source))}{row}, frame {piece.indices[at]}: {reason}")

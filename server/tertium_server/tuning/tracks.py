@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .curve import UndeterminedError
 from .matching import Label, Matches, Scores
-from .readers import Kind, Labelled, Truth
+from .readers import Kind, Labelled, Truth, named
 from .units import FOUND_SHARE, TRUE_SHARE, Place, Unit, Units
 
 UNTRACKED = -1
@@ -87,7 +87,7 @@ def find_objects(truth: Truth) -> Objects:
     if (truth.track_ids[wanted] < 0).any():
         row = truth.rows[wanted][truth.track_ids[wanted] < 0][0]
         raise UndeterminedError(
-            f"{truth.source}, row {row}: the truth does not say which object this is; count boxes or frames instead"
+            f"{named(str(truth.source))}, row {row}: the truth does not say which object this is; count boxes or frames instead"
         )
     keys = np.stack([truth.track_ids[wanted], truth.class_ids[wanted].astype(np.int64)])
     objects, index = np.unique(keys, axis=1, return_inverse=True)

@@ -28,6 +28,7 @@ from .matching import Matches, Rule, match
 from .objectives import F1, Objective, write_objective
 from .provenance import provenance
 from .readers import Labelled
+from .reference import DecidedScores
 from .replay import replay
 from .spread import Spread
 from .tracks import track_units
@@ -58,7 +59,7 @@ class TuneOptions:
     iou_grid: tuple[float, ...] = ()
     """IoUs at which figures are given, besides that of the matching."""
 
-    groups: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Patterns of sequence names by group: each gets figures and thresholds of its own."""
 
     folds: int | None = None
@@ -218,7 +219,8 @@ class _Work:
         """The summary, and the policy with its provenance."""
         options, places = self.options, Place.of_all(self.labelled)
         sides = Sides.of(self.held, boxes, options.matching)
-        evaluation = self._evaluate(assigned.policy)
+        scores = DecidedScores(assigned.policy)
+        evaluation = self._evaluate(assigned.policy, scores)
         summary: dict[str, Any] = {
             "objective": write_objective(options.objective),
             "matching": options.matching.as_json(),
@@ -244,15 +246,16 @@ class _Work:
             ],
         }
         tree = assigned.policy.model_dump(mode="json")
-        policy = Policy.model_validate({**tree, "name": options.name, "provenance": provenance(self.labelled, summary)})
+        tree |= {"name": options.name, "provenance": provenance(self.labelled, summary)}
+        policy = Policy.model_validate({**tree, "reference": scores.reference().model_dump()})
         summary = {"policy": {"name": policy.name, "version": policy.version}, **summary}
         return Tuning(policy, summary, options, self.labelled, self.held)
 
-    def _evaluate(self, policy: Policy) -> Evaluation:
+    def _evaluate(self, policy: Policy, scores: DecidedScores) -> Evaluation:
         """What the server itself says by this policy: the figures that `evaluate` gives."""
         options, workspace = self.options, Workspace()
         judged = [
-            judge(one, replay(one.sequence, policy, workspace=workspace), policy, options.matching)
+            judge(one, replay(one.sequence, policy, workspace=workspace, scores=scores), policy, options.matching)
             for one in self.labelled
         ]
         return evaluate(judged, EvaluateOptions(seed=options.seed, matching=options.matching))

@@ -78,6 +78,7 @@ class ReviewPages:
             Route(f"/review/api/{name}", self._endpoint(action), methods=["POST"]) for name, action in actions.items()
         ]
         routes.append(Route("/review/api/cases/{case}/pictures/{frame:int}", self._picture, methods=["GET"]))
+        routes.append(Route("/review/nudge/{tool}", self._nudge, methods=["POST"]))
         routes.append(Route("/review", self._file, methods=["GET"]))
         routes.append(Route("/review/{file}", self._file, methods=["GET"]))
         return routes
@@ -104,6 +105,18 @@ class ReviewPages:
         except Exception as error:  # noqa: BLE001 - as above
             return self._refusal(error)
         return Response(data, media_type="image/jpeg", headers=_HEADERS)
+
+    async def _nudge(self, request: Request) -> Response:
+        """A labelling tool's webhook: something has changed there. What, the bridge finds out by itself, for webhooks get lost."""
+        try:
+            kind, _, token = request.headers.get("authorization", "").partition(" ")
+            self._gate.identify(token if kind.lower() == "bearer" else "").require(Role.REVIEW)
+        except RequestError as error:
+            return self._refusal(error)
+        bridges = [each for each in self._department.bridges if each.name == request.path_params["tool"]]
+        for bridge in bridges:
+            bridge.nudge()
+        return Response(status_code=204 if bridges else 404, headers=_HEADERS)
 
     async def _file(self, request: Request) -> Response:
         found = _FILES.get(request.path_params.get("file", ""))

@@ -70,6 +70,10 @@ cases = Table(
     Index(None, "opened_at"),
     Index(None, "closed_at"),
     Index(None, "lease_reviewer"),
+    # Answers are counted by the time of their decision, again and again: from this index alone.
+    Index(
+        "ix_cases_quality", "decided_at", "class_name", "stratum", "source", "answer", "verdict", "pi", "probability"
+    ),
 )
 """One row for each track put before people. The lease is part of it, so that granting one is a single update."""
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 from .errors import NothingFoundError, Place, ReadError, UnreadableError
 from .formats import Format, Options, Source
 from .labelled import find_pairs, read_labelled
+from .naming import named
 from .reading import FORMATS, choose, find, read, read_detections, unify_classes
+from .remote import Mirrors, is_url, read_text, write_file
 from .sequence import FrameOrder, Sequence
 from .truth import ALL_CLASSES, Kind, Labelled, Truth
 
@@ -19,6 +21,7 @@ __all__ = [
     "FrameOrder",
     "Kind",
     "Labelled",
+    "Mirrors",
     "NothingFoundError",
     "Options",
     "Place",
@@ -30,8 +33,12 @@ __all__ = [
     "choose",
     "find",
     "find_pairs",
+    "is_url",
+    "named",
     "read",
     "read_detections",
     "read_labelled",
+    "read_text",
     "unify_classes",
+    "write_file",
 ]

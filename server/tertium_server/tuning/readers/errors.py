@@ -14,13 +14,15 @@ from pathlib import Path
 
 from tertium_server.errors import TertiumError
 
+from .naming import named
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a reader was looking: a file and, as far as known, a row and a column of it."""
 
-    file: Path
-    """The file or folder."""
+    file: Path | str
+    """The file or folder; or a URL, or what else people call it."""
 
     row: int | None = None
     """Counts from 1, as editors do; blank lines count."""
@@ -40,7 +42,7 @@ class ReadError(TertiumError):
     """A file can't be read as what it was said to be. Carries the place, the problem and the remedy."""
 
     def __init__(self, place: Place, problem: str, remedy: str) -> None:
-        super().__init__(f"{place}: {problem}; {remedy}")
+        super().__init__(named(f"{place}: {problem}; {remedy}"))
         self.place = place
         self.problem = problem
         self.remedy = remedy

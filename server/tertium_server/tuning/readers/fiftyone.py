@@ -153,7 +153,7 @@ def _entries(export: Export, part: str) -> tuple[Entries, list[Key]]:
             items.append(box)
             origins.append((shot.place.row or 0, path))
             keys.append(shot.key)
-    file = export.shots[0].place.file if export.shots else export.file
+    file = Path(export.shots[0].place.file) if export.shots else export.file
     return Entries(file, export.unit, items, origins), keys
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from .errors import NothingFoundError, Place, ReadError, UnreadableError
 from .formats import Format, Options, Source
-from .reading import FORMATS, choose, listed, renumbered, with_classes
+from .naming import named
+from .reading import FORMATS, WITH_PICTURES, choose, listed, renumbered, with_classes
+from .remote import Mirrors
 from .sequence import Sequence
 from .truth import ALL_CLASSES, Labelled, Truth
 
@@ -22,15 +25,18 @@ Failed = Callable[[str, ReadError], None]
 
 
 def read_labelled(
-    detections: Path,
-    truth: Path,
+    detections: Path | str,
+    truth: Path | str,
     format_name: str,
     options: Options | None = None,
     pattern: str = "*",
     *,
     failed: Failed | None = None,
+    mirrors: Mirrors | None = None,
 ) -> tuple[Labelled, ...]:
-    """All sequences whose names match the pattern, each with its truth, by name. Both paths may be the same folder.
+    """All sequences whose names match the pattern, each with its truth, by name. Both paths or URLs may be the same folder.
+
+    ``mirrors``: where copies of what URLs name are kept.
 
     With `failed`, it is told of each sequence that can't be read, and the others are given; all go by the same classes.
 
@@ -38,17 +44,19 @@ def read_labelled(
         NothingFoundError: there are none, or one has detections and no truth, or truth and no detections.
         UnreadableError: some can't be read, and there is no `failed`; or none can.
     """
-    reader = FORMATS[format_name]
-    options = replace(options or Options(), truth=truth)
+    reader, mirrors = FORMATS[format_name], mirrors or Mirrors()
     failures: list[tuple[str, ReadError]] = []
-    pairs = find_pairs(detections, truth, format_name, options, pattern)
-    read = _read_truths(reader, options, _read_sequences(reader, options, pairs, failures), failures)
+    pictures = format_name in WITH_PICTURES
+    with mirrors.local(detections, pictures=pictures) as here, mirrors.local(truth, pictures=pictures) as there:
+        options = replace(options or Options(), truth=there)
+        pairs = find_pairs(here, there, format_name, options, pattern)
+        read = _read_truths(reader, options, _read_sequences(reader, options, pairs, failures), failures)
     if failures and (failed is None or not read):
         raise UnreadableError(failures)
     if failed is not None:
         for name, error in failures:
             failed(name, error)
-    return _unify(read)
+    return unify(read)
 
 
 def find_pairs(
@@ -115,13 +123,24 @@ def _read_truths(
     return labelled
 
 
-def _unify(labelled: Iterable[Labelled]) -> tuple[Labelled, ...]:
+def unify(labelled: Iterable[Labelled]) -> tuple[Labelled, ...]:
     """The same with class ids that mean the same in each: places in the sorted names of all."""
     labelled = tuple(labelled)
     names = sorted(
         {name for one in labelled for half in (one.sequence, one.truth) for name in half.class_names.values()}
     )
-    return tuple(Labelled(with_classes(one.sequence, names), _with_classes(one.truth, names)) for one in labelled)
+    return tuple(
+        Labelled(_with_names(with_classes(one.sequence, names)), _with_names(_with_classes(one.truth, names)))
+        for one in labelled
+    )
+
+
+_Half = TypeVar("_Half", Sequence, Truth)
+
+
+def _with_names(half: _Half) -> _Half:
+    """The same with warnings that call copies of remote files by their URLs."""
+    return replace(half, warnings=tuple(map(named, half.warnings)))
 
 
 def _with_classes(truth: Truth, names: list[str]) -> Truth:

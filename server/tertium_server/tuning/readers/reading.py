@@ -17,6 +17,8 @@ from .fiftyone import FiftyOne
 from .formats import Format, Options, Source
 from .kitti import Kitti
 from .mot import Mot
+from .naming import named
+from .remote import Mirrors
 from .sequence import Sequence
 from .tertium import Tertium
 from .yolo import Yolo
@@ -25,6 +27,9 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
     {"mot": Mot(), "kitti": Kitti(), "coco": Coco(), "yolo": Yolo(), "fiftyone": FiftyOne(), "tertium": Tertium()}
 )
 """The formats by name."""
+
+WITH_PICTURES = frozenset({"yolo", "fiftyone"})
+"""Formats that say where boxes are in shares of a picture, whose size only the picture tells."""
 
 _NAMED = 12
 """Names that an error lists at most."""
@@ -81,16 +86,23 @@ def read(sources: Iterable[Source], format_name: str, options: Options) -> tuple
 
 
 def read_detections(
-    path: Path, format_name: str, options: Options | None = None, pattern: str = "*"
+    place: Path | str,
+    format_name: str,
+    options: Options | None = None,
+    pattern: str = "*",
+    *,
+    mirrors: Mirrors | None = None,
 ) -> tuple[Sequence, ...]:
-    """All sequences at a path whose names match the pattern, by name, with class ids in common.
+    """All sequences at a path or URL whose names match the pattern, by name, with class ids in common. ``mirrors``: where copies of URLs are kept.
 
     Raises:
         NothingFoundError: there are none.
         UnreadableError: some can't be read.
     """
     options = options or Options()
-    return read(choose(find(path, format_name, options), pattern, path), format_name, options)
+    with (mirrors or Mirrors()).local(place, pictures=format_name in WITH_PICTURES) as path:
+        sequences = read(choose(find(path, format_name, options), pattern, path), format_name, options)
+    return tuple(replace(one, warnings=tuple(map(named, one.warnings))) for one in sequences)
 
 
 def unify_classes(sequences: Iterable[Sequence]) -> tuple[Sequence, ...]:

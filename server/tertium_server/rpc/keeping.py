@@ -1,0 +1,189 @@
+"""Decisions on their way to the ledger: streams hand over the messages they have handled, a thread writes them down.
+
+A stream's thread makes a pair and puts it into a queue, no more. Where the queue holds as much as it may, messages are dropped, and counted.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from tertium_server.engine import FrameColumns, StreamSettings
+from tertium_server.logs import Throttle, get_logger
+from tertium_server.quality.ledger import Heading, Ledger, Message
+from tertium_server.rpc.film import Entry
+from tertium_server.rpc.twin import twin_class
+
+_REQUEST: Any = twin_class("DecideRequest")
+_RESPONSE: Any = twin_class("DecideResponse")
+_INT64 = np.dtype("<i8")
+_MOST_WAITING = 64 << 20
+"""Bytes in the queue."""
+_PAGE_BYTES = 128 << 10
+_PAGE_SECONDS = 5.0
+"""A crash costs so much of what was decided last."""
+_TICK_SECONDS = 0.25
+_FLUSH_SECONDS = 5.0
+
+
+class KeptStream:
+    """One epoch of one stream, as the ledger knows it."""
+
+    __slots__ = ("_keeping", "class_names", "epoch", "stream_id")
+
+    def __init__(self, keeping: DecisionKeeping, stream_id: str, epoch: int, settings: StreamSettings) -> None:
+        self._keeping = keeping
+        self.stream_id = stream_id
+        self.epoch = epoch
+        self.class_names = settings.class_names
+
+    def keep(self, entry: Entry, size: int) -> None:
+        """Takes a message and its response, about ``size`` bytes together. Never waits."""
+        self._keeping.take(self, entry, size)
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A page that is not written yet."""
+
+    began: float
+    messages: list[Message] = field(default_factory=list[Message])
+    size: int = 0
+
+
+class DecisionKeeping(Collector):
+    """See the module."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.lost = 0
+        """Messages that were not written."""
+        self._queue: deque[tuple[KeptStream, int, Entry, int]] = deque()
+        # Each counter has writers of its own. A lost addition is made up for whenever the queue is empty.
+        self._taken = 0
+        self._written = 0
+        self._drafts: dict[KeptStream, _Draft] = {}
+        self._stopping = False
+        self._flush_wanted = threading.Event()
+        self._flushed = threading.Event()
+        self._log = get_logger("quality")
+        self._complaints = Throttle()
+        self._thread = threading.Thread(target=self._run, name="tertium-ledger", daemon=True)
+
+    def begin(self, stream_id: str, epoch: int, settings: StreamSettings) -> KeptStream:
+        """Where a stream hands its messages over."""
+        return KeptStream(self, stream_id, epoch, settings)
+
+    def take(self, stream: KeptStream, entry: Entry, size: int) -> None:
+        """Puts a message into the queue, or drops it."""
+        if self._taken - self._written + size > _MOST_WAITING:
+            self.lost += 1
+            return
+        self._taken += size
+        self._queue.append((stream, time.time_ns() // 1000, entry, size))
+
+    def start(self) -> None:
+        """Begins."""
+        self._thread.start()
+
+    def stop(self, seconds: float) -> None:
+        """Writes what waits, and ends."""
+        self._stopping = True
+        self._flush_wanted.set()
+        if self._thread.is_alive():
+            self._thread.join(seconds)
+        self.ledger.close()
+
+    def flush(self) -> None:
+        """Has all written that was handed over before, so that it can be read."""
+        if not self._thread.is_alive():
+            self.work(everything=True)
+            return
+        self._flushed.clear()
+        self._flush_wanted.set()
+        self._flushed.wait(_FLUSH_SECONDS)
+
+    def collect(self) -> Iterator[Metric]:
+        """What Prometheus is told."""
+        yield CounterMetricFamily(
+            "tertium_ledger_lost_messages",
+            "Messages that were decided and not kept for truth to come.",
+            value=self.lost,
+        )
+        yield GaugeMetricFamily(
+            "tertium_ledger_bytes", "Bytes of decisions kept for truth to come.", value=self.ledger.size
+        )
+
+    def _run(self) -> None:
+        while not self._stopping:
+            wanted = self._flush_wanted.wait(_TICK_SECONDS)
+            self._flush_wanted.clear()
+            self.work(everything=wanted)
+            if wanted:
+                self._flushed.set()
+        self.work(everything=True)
+
+    def work(self, *, everything: bool = False) -> None:
+        """Writes pages that are full or old, or all. Called by the thread, and by tests."""
+        while self._queue:
+            stream, decided_at, entry, size = self._queue.popleft()
+            draft = self._drafts.setdefault(stream, _Draft(time.monotonic()))
+            draft.messages.append(Message(decided_at, _request_bytes(entry), entry[1]))
+            draft.size += size
+            self._written += size
+            if draft.size >= _PAGE_BYTES:
+                self._write(stream)
+        now = time.monotonic()
+        for stream in [key for key, draft in self._drafts.items() if everything or now - draft.began >= _PAGE_SECONDS]:
+            self._write(stream)
+        if not self._queue:
+            self._written = self._taken
+
+    def _write(self, stream: KeptStream) -> None:
+        messages = self._drafts.pop(stream).messages
+        try:
+            span = _span(messages)
+            if span is not None:
+                newest = messages[-1].decided_at
+                heading = Heading(stream.stream_id, stream.epoch, stream.class_names, *span, newest)
+                self.ledger.append(heading, messages)
+        except Exception as error:  # noqa: BLE001 - a full disk must not end the keeping of what comes when there is room again
+            self.lost += len(messages)
+            held = self._complaints.admit(type(error).__name__)
+            if held is not None:
+                self._log.error("decisions can't be kept for truth to come", error=str(error), held_back=held)
+
+
+def _request_bytes(entry: Entry) -> bytes:
+    request = entry[0]
+    return request if isinstance(request, bytes) else _serialized(request)
+
+
+def _serialized(frames: FrameColumns) -> bytes:
+    """Columns as a request on the wire."""
+    request = _REQUEST()
+    request.frames.SetInParent()
+    names = ("frame_indices", "capture_times", "detection_counts", "boxes", "scores", "class_ids", "track_ids")
+    for name, column in zip(names, frames, strict=True):
+        setattr(request.frames, name, column.tobytes())
+    return bytes(request.SerializeToString())
+
+
+def _span(messages: list[Message]) -> tuple[int, int] | None:
+    """The least and the largest index of frames that were decided; None: none was."""
+    # Indices of decided frames increase over a stream.
+    first = next((found for each in messages if len(found := _decided(each))), None)
+    last = next((found for each in reversed(messages) if len(found := _decided(each))), None)
+    return None if first is None or last is None else (int(first[0]), int(last[-1]))
+
+
+def _decided(message: Message) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return np.frombuffer(_RESPONSE.FromString(message.response).decisions.frame_indices, _INT64)

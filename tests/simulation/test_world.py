@@ -1,0 +1,76 @@
+"""Worlds: the same numbers give the same footage, and what can't be is refused by name."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tertium_server.simulation import Footage, WorldError, dump_world, film, load_world, preset, preset_names, simulate
+
+
+def everything(footage: Footage) -> list[bytes]:
+    return [
+        array.tobytes()
+        for frame in footage.frames()
+        for array in (
+            frame.boxes,
+            frame.scores,
+            frame.class_ids,
+            frame.origins,
+            frame.truth.boxes,
+            frame.truth.object_ids,
+        )
+    ]
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_each_world_that_ships_plays_and_survives_its_own_file(name: str, tmp_path: Path) -> None:
+    world = preset(name, frames=40)
+    file = tmp_path / "world.yaml"
+    file.write_text(dump_world(world))
+    assert load_world(file) == world
+    assert world.name == name
+    [footage] = simulate(world.change(cameras=1))
+    assert len(list(footage.frames())) == 40
+
+
+def test_the_same_numbers_give_the_same_bytes_and_another_seed_others() -> None:
+    world = preset("drift", frames=120)
+    assert everything(film(world, 1)) == everything(film(world.change(), 1))
+    assert everything(film(world, 1)) != everything(film(world.change(seed=1), 1))
+    assert everything(film(world, 1)) != everything(film(world, 2))
+
+
+def test_a_camera_sees_the_same_whatever_other_cameras_there_are() -> None:
+    world = preset("busy-street", frames=60, cameras=2)
+    assert everything(simulate(world)[1]) == everything(film(world.change(cameras=6), 1))
+
+
+def test_another_detector_sees_the_same_scene() -> None:
+    world = preset("busy-street", frames=60)
+    one, other = film(world, 0), film(world.change(detector={"sure": -1.0, "missed": 0.3}), 0)
+    np.testing.assert_array_equal(one.scene.boxes, other.scene.boxes)
+    assert len(one.detections) != len(other.detections)
+
+
+def test_a_number_that_cannot_be_is_refused_with_its_field(tmp_path: Path) -> None:
+    file = tmp_path / "world.yaml"
+    file.write_text("name: gate\ndetector: {sure: high}\nclasses:\n  - {name: person, speed: -3}\n")
+    with pytest.raises(WorldError) as raised:
+        load_world(file)
+    first, second = str(raised.value).splitlines()
+    assert "classes.0.speed" in first
+    assert "greater than 0" in first
+    assert "detector.sure" in second
+    with pytest.raises(WorldError, match=r"rain: Extra inputs"):
+        preset("drift", rain=3)
+
+
+def test_a_world_that_is_not_there_is_answered_with_those_that_are() -> None:
+    with pytest.raises(WorldError, match="give a YAML file, or one of busy-street, calibrated"):
+        load_world("atlantis")
+
+
+def test_two_classes_of_one_name_are_refused() -> None:
+    with pytest.raises(WorldError, match="same name"):
+        preset("calibrated", classes=[{"name": "a"}, {"name": "a"}])
