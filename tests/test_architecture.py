@@ -54,7 +54,7 @@ def _server_rules() -> dict[str, Rule]:
         "app": Rule(ours=top, wire=WIRE),
         "demo": Rule(ours=top | {"app", "tertium_client"}),
         # Plays its cameras as a pipeline does, and writes them as recordings.
-        "simulation": Rule(ours=top | {"tertium_client"}, wire=frozenset({"tertium.recording"})),
+        "simulation": Rule(ours=top | {"demo", "tertium_client"}, wire=frozenset({"tertium.recording"})),
         "cli": Rule(ours=top | {"app", "demo", "simulation", "tertium_client"}),
         # Shared modules serve all layers, so they know none of them but the engine, whose names are everybody's.
         **{name: Rule(ours=SHARED | {"engine"}) for name in SHARED},

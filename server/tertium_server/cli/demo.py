@@ -27,7 +27,7 @@ def demo(
     ] = None,
 ) -> int:
     """The command; HELP says what it does."""
-    options_speed = _speed(speed)
+    options_speed = speed_of(speed)
     from rich.console import Console  # noqa: PLC0415  # slow to load, as what follows
 
     from tertium_server.demo.run import DemoOptions, run_demo  # noqa: PLC0415
@@ -38,7 +38,12 @@ def demo(
     return 0 if finished else INTERRUPTED
 
 
-def _speed(text: str) -> float | None:
+def speed_of(text: str) -> float | None:
+    """How many times real time; None: as fast as it goes.
+
+    Raises:
+        CommandError: it is no such number.
+    """
     if text == "max":
         return None
     try:

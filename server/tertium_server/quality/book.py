@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from zlib import crc32
 
 from tertium_server.quality import audit, calibrated, truth
 from tertium_server.quality.values import ALL, Estimates, Method, Tally, Window
@@ -32,8 +33,9 @@ def make(
 ) -> Book:
     """All estimates. Of each window there is a tally by class, and one of ALL. The same tallies give the same estimates."""
     estimates: dict[Key, Estimates] = {}
-    for place, ((class_name, window), tally) in enumerate(sorted(tallies.items())):
-        estimates[class_name, window, Method.AUDIT] = audit.estimate(tally, seed=place)
+    for (class_name, window), tally in tallies.items():
+        seed = crc32(f"{window.value} {class_name}".encode())
+        estimates[class_name, window, Method.AUDIT] = audit.estimate(tally, seed=seed)
         estimates[class_name, window, Method.CALIBRATED] = calibrated.estimate(tally)
         counted = truths.get((class_name, window), truth.TruthTally())
         estimates[class_name, window, Method.TRUTH] = truth.estimate(counted)

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 
 from tertium_server.logs import Throttle, get_logger
 from tertium_server.quality import truths
@@ -16,6 +16,7 @@ from tertium_server.quality.leading import Leadership
 from tertium_server.quality.tallying import BUCKET_MICROS, Span, TallyRows, first_bucket
 from tertium_server.quality.values import MICROS, Window
 from tertium_server.storage import Database, StoreError, StoreUnavailableError
+from tertium_server.storage.tables import review
 
 _LEASE = "quality"
 _LEASE_ROUNDS = 3
@@ -177,3 +178,17 @@ def read_book(store: Database, classes: Iterable[str], now: int) -> Book:
     """The book of a store as of now, made without a server."""
     metrics = QualityMetrics(classes)
     return _Bench(metrics, store, now).work(now)
+
+
+def busiest_classes(store: Database, now: int, most: int = 50) -> list[str]:
+    """The classes of the week's decisions, the most frequent first: those to tell apart where no policy says which."""
+    columns = review.decisions.c
+    query = (
+        select(columns.class_name)
+        .where(columns.decided_at >= now - Window.WEEK.micros)
+        .group_by(columns.class_name)
+        .order_by(func.count().desc(), columns.class_name)
+        .limit(most)
+    )
+    with store.read() as connection:
+        return list(connection.execute(query).scalars())

@@ -15,7 +15,6 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 from tertium_server.quality.values import MICROS
 
@@ -107,15 +106,15 @@ class Ledger:
         self._most_bytes = most_bytes
         self._most_micros = round(most_seconds * MICROS)
         self._lock = threading.Lock()
-        self._open: BinaryIO | None = None
+        self._current: _File | None = None
         folder.mkdir(parents=True, exist_ok=True)
         self._files = [_read_headings(path) for path in sorted(folder.glob(f"*{SUFFIX}"))]
 
     @property
     def size(self) -> int:
         """Bytes on the disk."""
-        with self._lock:
-            return sum(file.size for file in self._files)
+        # Without the lock: a scrape must not wait for the disk.
+        return sum(file.size for file in list(self._files))
 
     def append(self, heading: Heading, messages: list[Message]) -> None:
         """Writes a page, and lets the oldest files go.
@@ -125,11 +124,12 @@ class Ledger:
         """
         page = _packed(heading, messages)
         with self._lock:
-            file = self._current(len(page))
-            if self._open is None:  # pragma: no cover - _current has opened it
-                raise OSError("no file is open")
-            self._open.write(page)
-            self._open.flush()
+            file = self._file_for(len(page))
+            # Whatever a failed write leaves behind, no page comes after it.
+            self._current = None
+            with file.path.open("ab") as content:
+                content.write(page)
+            self._current = file
             file.pages.append(_Page(heading, file.size))
             file.size += len(page)
             file.newest = max(file.newest, heading.decided_at)
@@ -139,7 +139,7 @@ class Ledger:
         """Deletes files that are too old, and the oldest while all are too large together. The one that is written stays."""
         with self._lock:
             total = sum(file.size for file in self._files)
-            while len(self._files) > (self._open is not None):
+            while len(self._files) > (self._current is not None):
                 oldest = self._files[0]
                 if total <= self._most_bytes and oldest.newest >= now - self._most_micros:
                     break
@@ -164,23 +164,12 @@ class Ledger:
             if messages:
                 yield page.heading, messages
 
-    def close(self) -> None:
-        """Ends writing."""
-        with self._lock:
-            if self._open is not None:
-                self._open.close()
-                self._open = None
-
-    def _current(self, more: int) -> _File:
+    def _file_for(self, more: int) -> _File:
         """The file that the next page goes to."""
-        if self._open is not None:
-            if self._files[-1].size + more <= max(self._most_bytes // _PARTS, more):
-                return self._files[-1]
-            self._open.close()
-            self._open = None
-        path = self._folder / f"{time.time_ns():020d}-{os.getpid()}{SUFFIX}"
-        self._open = path.open("xb")
-        self._files.append(_File(path))
+        current = self._current
+        if current is not None and current.size + more <= max(self._most_bytes // _PARTS, more):
+            return current
+        self._files.append(_File(self._folder / f"{time.time_ns():020d}-{os.getpid()}{SUFFIX}"))
         return self._files[-1]
 
 

@@ -1,8 +1,8 @@
 """Precision and recall from labelled frames, box by box.
 
-Boxes of one scene are alike: a hundred frames of a car that is found are not a hundred answers. So frames are summed up by scene (a stream's minute),
-and the effective number of boxes is the one that simple random sampling would need for the spread there is between scenes (Korn and Graubard 1998);
-the interval is Jeffreys' on it.
+Boxes of one scene are alike: a hundred frames of a car that is found are not a hundred answers. So frames are summed up by scene (a stream's ten
+seconds or so), and the effective number of boxes is the one that simple random sampling would need for the spread there is between scenes (Korn and
+Graubard 1998); the interval is Jeffreys' on it.
 """
 
 from __future__ import annotations

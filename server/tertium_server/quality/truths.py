@@ -11,11 +11,11 @@ from sqlalchemy import Connection, bindparam, delete, func, select
 
 from tertium_server.metrics import OTHER
 from tertium_server.quality.truth import TruthTally
-from tertium_server.quality.values import ALL, MICROS
+from tertium_server.quality.values import ALL
 from tertium_server.storage.tables import quality
 
-SCENE_MICROS = 60 * MICROS
-"""Frames of one stream within so long count as one scene."""
+SCENE_FRAMES = 300
+"""So many frames of a stream count as one scene: ten seconds or so, however fast they were sent."""
 
 _FRAME = ""
 _counts = quality.truth_counts.c
@@ -93,7 +93,7 @@ class Scene:
     """What the frames of a scene have shown of a class; of "", how many they are."""
 
     place: tuple[str, int, int]
-    """Stream, epoch and minute."""
+    """Stream, epoch and number of the scene."""
     class_name: str
     decided_at: int
     """Of its first frame."""
@@ -105,8 +105,8 @@ class Scene:
 
 def read_scenes(connection: Connection, since: int) -> list[Scene]:
     """All scenes with frames decided since a time, each class by itself."""
-    minute = (_counts.decided_at // SCENE_MICROS).label("minute")
-    keys = (_counts.stream_id, _counts.epoch, minute, _counts.class_name)
+    scene = (_counts.frame_index // SCENE_FRAMES).label("scene")
+    keys = (_counts.stream_id, _counts.epoch, scene, _counts.class_name)
     query = (
         select(
             *keys,
@@ -117,12 +117,12 @@ def read_scenes(connection: Connection, since: int) -> list[Scene]:
             func.count(),
         )
         .where(_counts.decided_at >= since)
-        .group_by(_counts.stream_id, _counts.epoch, "minute", _counts.class_name)
-        .order_by(_counts.stream_id, _counts.epoch, "minute", _counts.class_name)
+        .group_by(_counts.stream_id, _counts.epoch, "scene", _counts.class_name)
+        .order_by(_counts.stream_id, _counts.epoch, "scene", _counts.class_name)
     )
     return [
-        Scene((stream, epoch, int(scene)), name, moment, int(tp), int(fp), int(fn), int(frames))
-        for stream, epoch, scene, name, moment, tp, fp, fn, frames in connection.execute(query)
+        Scene((stream, epoch, int(number)), name, moment, int(tp), int(fp), int(fn), int(frames))
+        for stream, epoch, number, name, moment, tp, fp, fn, frames in connection.execute(query)
     ]
 
 

@@ -100,7 +100,6 @@ class DecisionKeeping(Collector):
         self._flush_wanted.set()
         if self._thread.is_alive():
             self._thread.join(seconds)
-        self.ledger.close()
 
     def flush(self) -> None:
         """Has all written that was handed over before, so that it can be read."""

@@ -105,10 +105,11 @@ class PolicyClient:
         try:
             return call(request, timeout=_SECONDS, metadata=self._metadata)
         except grpc.RpcError as error:
-            raise PolicyCallError("\n".join(_problems(error, self._address))) from error
+            raise PolicyCallError("\n".join(problems(error, self._address))) from error
 
 
-def _problems(error: Any, address: str) -> list[str]:  # noqa: ANN401 - grpc's errors are calls, too
+def problems(error: Any, address: str) -> list[str]:  # noqa: ANN401 - grpc's errors are calls, too
+    """What went wrong with a call, a line each, for people."""
     status = rpc_status.from_call(error)
     for detail in [] if status is None else status.details:
         bad = error_details_pb2.BadRequest()

@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 from tertium.v1 import quality_service_pb2 as pb
@@ -16,8 +16,9 @@ from tertium_server.logs import get_logger
 from tertium_server.quality.book import Book
 from tertium_server.quality.department import QualityDepartment
 from tertium_server.quality.ledger import Ledger
+from tertium_server.quality.report import report_of
 from tertium_server.quality.truths import BoxCounts, TruthFrame
-from tertium_server.quality.values import Estimate, Stratum
+from tertium_server.quality.values import Estimate
 from tertium_server.review.access import Gate, Role
 from tertium_server.rpc.keeping import DecisionKeeping
 from tertium_server.rpc.kept import classes_of, read_frames
@@ -226,28 +227,18 @@ def _numbers(counts: BoxCounts) -> dict[str, int]:
 
 def _told(book: Book) -> pb.GetEstimatesResponse:
     """The book as a message."""
-    response = pb.GetEstimatesResponse(made_at_micros=book.made_at)
-    for (class_name, window, method), made in book.estimates.items():
+    report = report_of(book)
+    response = pb.GetEstimatesResponse(made_at_micros=report.made_at)
+    for line in report.lines:
         response.estimates.add(
-            class_name=class_name,
-            window=window.value,
-            method=method.value,
-            precision=_estimate(made.precision),
-            recall=_estimate(made.recall),
+            class_name=line.class_name,
+            window=line.window,
+            method=line.method,
+            precision=_estimate(line.precision),
+            recall=_estimate(line.recall),
         )
-    for (class_name, window), tally in book.tallies.items():
-        for stratum in Stratum:
-            reviews = tally.of(stratum)
-            response.strata.add(
-                class_name=class_name,
-                window=window.value,
-                stratum=stratum.value,
-                population=reviews.population,
-                yes=reviews.yes.count,
-                no=reviews.no.count,
-                cannot_tell=reviews.cannot_tell.count,
-                coverage=reviews.coverage,
-            )
+    for stratum in report.strata:
+        response.strata.add(**asdict(stratum))
     return response
 
 

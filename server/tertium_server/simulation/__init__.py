@@ -13,7 +13,7 @@ Everything follows from the world's numbers, to the last bit.
 
 from __future__ import annotations
 
-from .errors import WorldError
+from .errors import PlayError, WorldError
 from .footage import Footage, FrameTruth, SimulatedFrame, film, simulate
 from .loading import dump_world, load_world, preset, preset_names, world_of
 from .reviewing import Reply, reply
@@ -22,6 +22,7 @@ from .world import World
 __all__ = [
     "Footage",
     "FrameTruth",
+    "PlayError",
     "Reply",
     "SimulatedFrame",
     "World",

@@ -89,7 +89,7 @@ def clipped(world: World, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def right(scene: Scene, raw: Boxes | Raw) -> NDArray[np.bool_]:
     """(N,) whether a box is the first one of an object, of its class, and where it is."""
-    places = _rows_of(scene, raw.frames, raw.origins)
+    places = rows_of(scene, raw.frames, raw.origins)
     known = places >= 0
     found = np.zeros(len(raw.frames), np.bool_)
     mine, its = raw.boxes[known].astype(np.float64), scene.boxes[places[known]]
@@ -100,7 +100,7 @@ def right(scene: Scene, raw: Boxes | Raw) -> NDArray[np.bool_]:
     return found
 
 
-def _rows_of(scene: Scene, frames: NDArray[np.int64], objects: NDArray[np.int64]) -> NDArray[np.int64]:
+def rows_of(scene: Scene, frames: NDArray[np.int64], objects: NDArray[np.int64]) -> NDArray[np.int64]:
     """(N,) where in the scene an object is in a frame; -1: nowhere."""
     if not len(scene.frames):
         return np.full(len(frames), -1, np.int64)

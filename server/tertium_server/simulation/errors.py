@@ -2,6 +2,7 @@
 
 TertiumError
     WorldError                  a world can't be: which field of which file, what is wrong, and the remedy
+    PlayError                   a world can't be played to a server: which camera or reviewer, and why
 """
 
 from __future__ import annotations
@@ -11,3 +12,7 @@ from tertium_server.errors import TertiumError
 
 class WorldError(TertiumError):
     """A world can't be read, or can't be. Each line of the message names a field and what it may be."""
+
+
+class PlayError(TertiumError):
+    """A world can't be played to a server. The message names the camera, or the reviewer, and says why."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tertium_server.tuning.readers import Kind, Labelled, Sequence, Truth
 
-from .boxes import Boxes, right
+from .boxes import Boxes, right, rows_of
 from .detector import detect
 from .scene import Scene, make_scene
 from .world import World
@@ -86,6 +86,13 @@ class Footage:
     def right(self) -> NDArray[np.bool_]:
         """(N,) whether a box is the first one of an object, of the right class, with an IoU of 0.5 or more."""
         return right(self.scene, self.detections)
+
+    def hidden(self) -> NDArray[np.bool_]:
+        """(N,) whether a box is of an object that is too well hidden in its frame to be asked for."""
+        rows = rows_of(self.scene, self.detections.frames, self.detections.origins)
+        found = np.zeros(len(rows), np.bool_)
+        found[rows >= 0] = self.scene.cover[rows[rows >= 0]] > HIDDEN
+        return found
 
     def capture_times(self) -> NDArray[np.int64]:
         """(frames,) nanoseconds since the first frame."""

@@ -22,6 +22,9 @@ _HORIZON, _NEAREST = 0.3, 0.97
 _VISIBLE = 0.25
 """An object is seen when this share of its box, or more, lies in the picture."""
 
+_LEAST_PAUSE = 2.0
+"""Seconds in which one who stops slows down and speeds up again."""
+
 _LEAST = 4.0
 """Pixels that are seen of it, either way."""
 
@@ -128,7 +131,10 @@ def _crossing(world: World, class_id: int, random: np.random.Generator, first: i
     walking = max(2, int(np.ceil((width + 2 * margin) / speed * world.fps)))
     pace = np.ones(walking)
     if random.random() < kind.pauses:
-        start, length = random.uniform(0.2, 0.7), max(2, int(walking * random.uniform(0.05, 0.33)))
+        start, length = (
+            random.uniform(0.2, 0.7),
+            max(int(_LEAST_PAUSE * world.fps), int(walking * random.uniform(0.05, 0.33))),
+        )
         pace = np.insert(pace, int(start * walking), 0.5 + 0.5 * np.cos(np.linspace(0, 2 * np.pi, length)))
     share = np.concatenate([[0.0], np.cumsum(pace)])
     share /= share[-1]

@@ -171,8 +171,8 @@ class Reviewers(Part):
     cannot_tell: Share = 0.0
     """Share of cases that one of them leaves undecided."""
 
-    answered: Share = 1.0
-    """Share of cases that anybody gets round to."""
+    seconds: Annotated[float, Field(ge=0, le=100_000)] = 0.0
+    """How long one of them takes over a case, by the cameras' clock; they stop when the cameras do. 0: no time, and they stay until nothing waits."""
 
 
 class World(Part):

@@ -1,0 +1,85 @@
+"""Calls from this program to a running server, for commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+from google.rpc import error_details_pb2  # type: ignore[import-untyped]  # nobody's stubs
+from grpc_status import rpc_status
+
+from tertium_server.errors import TertiumError
+
+_SECONDS = 30.0
+
+
+class CallError(TertiumError):
+    """A server refused a call, or is not there. Each line of the message is one problem."""
+
+
+class Caller:
+    """``with Caller("HOST:PORT", "tertium.v1.ReviewService") as call``: calls of one service. May be used from any number of threads."""
+
+    def __init__(self, address: str, service: str, token: str = "") -> None:
+        self._address = address
+        self._service = service
+        self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
+        self._channel = grpc.insecure_channel(address)
+
+    def unary(self, method: str, request: Any, response: Any) -> Any:  # noqa: ANN401  # messages of any method
+        """The response to one request; ``response`` is its class.
+
+        Raises:
+            CallError: the server refused, or is not there.
+        """
+        call: Callable[..., Any] = self._channel.unary_unary(
+            f"/{self._service}/{method}",
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=response.FromString,
+        )
+        return self._called(call, request)
+
+    def stream(self, method: str, requests: Iterable[Any], response: Any) -> Any:  # noqa: ANN401  # likewise
+        """The response to a stream of requests.
+
+        Raises:
+            CallError: the server refused, or is not there.
+        """
+        call: Callable[..., Any] = self._channel.stream_unary(
+            f"/{self._service}/{method}",
+            request_serializer=_serialized,
+            response_deserializer=response.FromString,
+        )
+        return self._called(call, iter(requests))
+
+    def _called(self, call: Callable[..., Any], request: Any) -> Any:  # noqa: ANN401  # likewise
+        try:
+            return call(request, timeout=_SECONDS, metadata=self._metadata)
+        except grpc.RpcError as error:
+            raise CallError("\n".join(_problems(error, self._address))) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._channel.close()
+
+
+def _serialized(request: Any) -> bytes:  # noqa: ANN401  # a message of any kind
+    data: bytes = request.SerializeToString()
+    return data
+
+
+def _problems(error: Any, address: str) -> list[str]:  # noqa: ANN401 - grpc's errors are calls, too
+    status = rpc_status.from_call(error)
+    for detail in [] if status is None else status.details:
+        bad = error_details_pb2.BadRequest()
+        if detail.Unpack(bad):
+            return [f"{each.field}: {each.description}" for each in bad.field_violations]
+    if error.code() is grpc.StatusCode.UNAVAILABLE and status is None:
+        return [f"server {address}: is not there ({error.details()}); name a running one with --server HOST:PORT"]
+    return [f"server {address}: {error.details()}"]

@@ -1,0 +1,80 @@
+"""Decisions on their way to the ledger: no message of a stream is changed, and what finds no room is counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tertium_server.quality.ledger import Ledger
+from tertium_server.rpc import keeping, wire
+from tertium_server.rpc.desk import Desk
+from tertium_server.rpc.keeping import DecisionKeeping, KeptStream
+from tertium_server.rpc.kept import read_frames
+from tertium_server.rpc.opening import check_open
+from tests.rpc.builders import EPOCH, Request, Response, make_stream, open_message, recording, terms
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> DecisionKeeping:
+    return DecisionKeeping(Ledger(tmp_path, 1 << 24, 3600.0))
+
+
+def begin(kept: DecisionKeeping) -> KeptStream:
+    opened = check_open(open_message(), terms().limits)
+    return kept.begin("camera", EPOCH, opened.settings)
+
+
+@pytest.mark.parametrize("as_columns", [False, True], ids=["as bytes", "as columns"])
+def test_decisions_are_read_back_as_they_were_sent(kept: DecisionKeeping, *, as_columns: bool) -> None:
+    stream, desk = make_stream(terms()), Desk()
+    into = begin(kept)
+    sent: dict[int, tuple[Request, Response]] = {}
+    for message in recording(3, 60):
+        request = Request(frames=message).SerializeToString()
+        response = stream.answer(request, desk)
+        columns = wire.read_frames(request)
+        assert columns is not None
+        into.keep((columns if as_columns else request, response), len(request) + len(response))
+        sent[message.frame_indices[0]] = (Request.FromString(request), Response.FromString(response))
+    kept.flush()
+    found = read_frames(kept.ledger, "camera", 0, sent)
+    assert set(found) == set(sent)
+    for index, (request, response) in sent.items():
+        frame = found[index]
+        assert frame.epoch == EPOCH
+        np.testing.assert_array_equal(frame.boxes.ravel(), np.array(request.frames.boxes, np.float32))
+        assert frame.verdicts.tolist() == list(response.decisions.verdicts)
+        np.testing.assert_array_equal(frame.probabilities, np.array(response.decisions.probabilities, np.float32))
+        assert set(frame.classes) <= {"person"}
+
+
+def test_what_finds_no_room_is_counted(kept: DecisionKeeping, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeping, "_MOST_WAITING", 1000)
+    stream, desk = make_stream(terms()), Desk()
+    into = begin(kept)
+    for message in recording(3, 10):
+        request = Request(frames=message).SerializeToString()
+        into.keep((request, stream.answer(request, desk)), 300)
+    assert kept.lost == 7
+    kept.flush()
+    assert len(read_frames(kept.ledger, "camera", 0, range(10))) == 3
+    into.keep((b"", b""), 300)
+    assert kept.lost == 7
+
+
+def test_a_disk_that_can_not_be_written_costs_messages_and_no_more(kept: DecisionKeeping, tmp_path: Path) -> None:
+    stream, desk = make_stream(terms()), Desk()
+    into = begin(kept)
+    tmp_path.rmdir()
+    requests = [Request(frames=message).SerializeToString() for message in recording(3, 4)]
+    for request in requests[:2]:
+        into.keep((request, stream.answer(request, desk)), 300)
+    kept.flush()
+    assert kept.lost == 2
+    tmp_path.mkdir()
+    for request in requests[2:]:
+        into.keep((request, stream.answer(request, desk)), 300)
+    kept.flush()
+    assert sorted(read_frames(kept.ledger, "camera", 0, range(4))) == [2, 3]
