@@ -6,7 +6,10 @@ here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
-npm install --silent --no-save --no-audit --no-fund --no-update-notifier --prefix "$work" typescript@5 @grafana/schema@11 > /dev/null
+if ! npm install --silent --no-save --no-audit --no-fund --no-update-notifier --fetch-retries=0 --prefix "$work" typescript@5 @grafana/schema@11 > /dev/null; then
+    printf 'the types can not be had: is there a package index?\n' >&2
+    exit 75
+fi
 for file in "$here"/dashboards/*.json; do
     # Grafana's types leave out what datasources add to queries, and what variables have beside their values.
     {

@@ -51,6 +51,9 @@ from tertium_server.rpc.track_states import TrackStates
 from tertium_server.rpc.warm_up import warm_up
 from tertium_server.storage import open_store, sqlite_url
 from tertium_server.storage.opening import FILE
+from tertium_server.web.door import Door
+from tertium_server.web.live_figures import LiveFigures
+from tertium_server.web.live_page import LivePages
 from tertium_server.web.pages import make_pages
 from tertium_server.web.readiness import Readiness
 from tertium_server.web.review_page import ReviewPages
@@ -193,7 +196,11 @@ class Service:
             self.registry.register(self._quality.metrics)
         if self._keeping is not None:
             self.registry.register(self._keeping)
-        return ReviewPages(self._review, self._gate, self._settings.trusted_proxy_header).routes()
+        header = self._settings.trusted_proxy_header
+        live = LivePages(
+            LiveFigures(self.registry, self._review.store, self._settings.groups), Door(self._gate, header)
+        )
+        return [*live.routes(), *ReviewPages(self._review, self._gate, header).routes()]
 
     def _quality_service(self) -> QualityService | None:
         if self._quality is None or self._gate is None:

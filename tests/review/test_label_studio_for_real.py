@@ -65,6 +65,9 @@ class Person:
     def __init__(self, address: str) -> None:
         self._client = httpx.Client(base_url=address, headers={"authorization": f"Token {LEGACY}"}, timeout=30)
 
+    def close(self) -> None:
+        self._client.close()
+
     def call(self, method: str, path: str, **arguments: Any) -> Any:
         response = self._client.request(method, path, **arguments)
         assert response.is_success, response.text
@@ -108,5 +111,6 @@ def test_cases_go_out_answers_come_in_and_closed_cases_leave(address: str, tmp_p
     (prediction,) = by_case[second]["predictions"]
     assert "choices" not in json.dumps(prediction)
     assert site.failures("push") == site.failures("pull") == site.failures("withdraw") == 0
+    person.close()
     site.close()
     store.close()

@@ -1,5 +1,9 @@
 """Bounds and grids of thresholds, and work spread over processes."""
 
+import sys
+from typing import Any
+
+import joblib.parallel
 import numpy as np
 import pytest
 
@@ -109,3 +113,28 @@ def test_limited_curves_keep_rising_thresholds() -> None:
     limited = Limits(bounds=(0.2, 0.8)).of(scattered(4, blocks=9).curve())
     assert (np.diff(limited.thresholds) > 0).all()
     assert (np.diff(limited.tp) <= 0).all()
+
+
+def test_a_backend_that_joblib_knows_only_by_its_context_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[int] = []
+
+    class Cluster(joblib.parallel.ThreadingBackend):  # type: ignore[misc]  # joblib has no types
+        def configure(self, *given: Any, **more: Any) -> Any:
+            used.append(more["n_jobs"])
+            return super().configure(*given, **more)
+
+    monkeypatch.setitem(
+        joblib.parallel.EXTERNAL_BACKENDS, "cluster", lambda: joblib.register_parallel_backend("cluster", Cluster)
+    )
+    assert list(Spread(2, "cluster").over(square, range(7))) == [0, 1, 4, 9, 16, 25, 36]
+    assert used == [2]
+    del joblib.parallel.BACKENDS["cluster"]
+
+
+def test_dask_that_is_missing_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(
+        BackendError,
+        match=r"--backend dask: joblib can't use it .*pip install dask distributed, and set DASK_SCHEDULER",
+    ):
+        list(Spread(2, "dask").over(square, range(3)))

@@ -13,19 +13,22 @@ import httpx
 import pytest
 from PIL import Image
 from prometheus_client import CollectorRegistry
+from sqlalchemy import select
 
 from tertium_server.review.access import Gate, Role, entry_for
 from tertium_server.review.department import ReviewDepartment, ReviewSettings
-from tertium_server.review.footage import Footage, FrameOfTrack
+from tertium_server.review.footage import Footage, FrameOfTrack, Level
 from tertium_server.review.gallery import SentPicture
 from tertium_server.review.queue import QueueRules
 from tertium_server.review.values import Answer, Booking, DecidedBy, State, Stratum, Verdict
 from tertium_server.storage import sqlite_url
+from tertium_server.storage.tables import review
 from tertium_server.web.pages import make_pages
 from tertium_server.web.readiness import Readiness
 from tertium_server.web.review_page import ReviewPages
 from tertium_server.web.server import WebServer
 from tests.review.builders import booking
+from tests.review.test_frame_audits import audit
 from tests.servers import wait_until
 
 CHROMIUM = next(
@@ -112,7 +115,7 @@ def page(tmp_path: Path) -> Iterator[Page]:
 
 
 class TestRequests:
-    @pytest.mark.parametrize("stratum", list(Stratum))
+    @pytest.mark.parametrize("stratum", [Stratum.AUTO_YES, Stratum.AUTO_NO, Stratum.MAYBE])
     def test_nothing_of_what_the_machine_thinks_is_sent_before_the_vote(self, page: Page, stratum: Stratum) -> None:
         page.department.office.book([shown(1, stratum)])
         response = page.ask("lease", {"count": 1})
@@ -125,7 +128,7 @@ class TestRequests:
         assert lease["frames"][0] == [0, 10.0, 20.0, 110.0, 220.0]
         # Cases of all strata look alike.
         assert set(lease) == {
-            "case", "token", "expires", "class_name", "stream_id", "deadline", "frame_width", "frame_height", "frames", "pictures",
+            "case", "token", "expires", "class_name", "stream_id", "deadline", "whole_frame", "frame_width", "frame_height", "frames", "pictures",
         }  # fmt: skip
 
     def test_all_of_it_is_sent_with_the_vote(self, page: Page) -> None:
@@ -260,6 +263,47 @@ def fill(page: Page, count: int, pictures: int = 4) -> list[str]:
 
 
 class TestInABrowser:
+    def test_what_was_missed_on_a_whole_frame_is_counted(self, page: Page, browser: Any, tmp_path: Path) -> None:
+        office, gallery = page.department.office, page.department.gallery
+        audits = [audit(frame) for frame in (1, 2, 3)]
+        for each in audits:
+            assert office.book_frame(each)
+            gallery.take(each.case_id, [SentPicture(each.frame_index, jpeg(), (0.0, 0.0, 200.0, 300.0))])
+        tab, complaints = tab_of(browser, page.address, viewport={"width": 1280, "height": 800})
+        tab.wait_for_selector("#question:has-text('How many objects have no box?')")
+        assert tab.locator("#overlay .box").count() == 2
+        assert [word for word in ("maybe", "audit", "0.75", "yes-line") if word in tab.content().lower()] == []
+        tab.screenshot(path=tmp_path / "frame.png")
+        tab.keyboard.press("3")
+        tab.wait_for_selector("#told:has-text('3 without a box')")
+        tab.fill("#missed", "12")
+        tab.press("#missed", "Enter")
+        tab.wait_for_selector("#told:has-text('12 without a box')")
+        tab.keyboard.press("n")
+        tab.wait_for_selector("#empty:not([hidden])")
+        with page.department.store.read() as connection:
+            found = connection.execute(select(review.frame_audits.c.missed)).scalars().all()
+        assert sorted(found) == [0, 3, 12]
+        assert complaints == []
+
+    def test_evidence_is_shown_after_the_vote_where_it_is_known(self, page: Page, browser: Any, tmp_path: Path) -> None:
+        made = shown(1)
+        levels = (Level(0, -1.0, -2.0, 0.2), Level(30, 2.0, 1.0, 0.4), Level(59, 3.0, 2.5, 0.6))
+        body = made.evidence | {"levels": [[each.index, each.fast, each.slow, each.probability] for each in levels]}
+        (case,) = page.department.office.book([Booking(decision=made.decision, terms=made.terms, evidence=body)])
+        assert page.department.gallery.footage(case).levels == levels
+        tab, complaints = tab_of(browser, page.address, viewport={"width": 1280, "height": 800})
+        tab.wait_for_selector("#desk:not([hidden])")
+        assert tab.locator("#curve .dot").count() == 0
+        tab.keyboard.press("y")
+        tab.wait_for_selector("#empty:not([hidden])")
+        page.department.office.book([shown(2)])
+        tab.wait_for_selector("#last:not([hidden])")
+        assert tab.locator("#curve .dot").count() == 3
+        assert tab.locator("#curve polyline").count() == 3
+        tab.screenshot(path=tmp_path / "levels.png")
+        assert complaints == []
+
     def test_a_reviewer_answers_by_keyboard(self, page: Page, browser: Any, tmp_path: Path) -> None:
         cases = fill(page, 4)
         tab, complaints = tab_of(browser, page.address, viewport={"width": 1280, "height": 800})

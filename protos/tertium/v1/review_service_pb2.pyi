@@ -22,6 +22,7 @@ class CaseSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CASE_SOURCE_AUDIT_YES: _ClassVar[CaseSource]
     CASE_SOURCE_AUDIT_NO: _ClassVar[CaseSource]
     CASE_SOURCE_GOLD: _ClassVar[CaseSource]
+    CASE_SOURCE_FRAME_AUDIT: _ClassVar[CaseSource]
 
 class CaseState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -40,6 +41,7 @@ CASE_SOURCE_MAYBE: CaseSource
 CASE_SOURCE_AUDIT_YES: CaseSource
 CASE_SOURCE_AUDIT_NO: CaseSource
 CASE_SOURCE_GOLD: CaseSource
+CASE_SOURCE_FRAME_AUDIT: CaseSource
 CASE_STATE_UNSPECIFIED: CaseState
 CASE_STATE_OPEN: CaseState
 CASE_STATE_SECOND_REVIEW: CaseState
@@ -48,7 +50,7 @@ CASE_STATE_CLOSED: CaseState
 CASE_STATE_WITHDRAWN: CaseState
 
 class CaseView(_message.Message):
-    __slots__ = ("case_id", "stream_id", "class_name", "track_id", "first_frame", "frame_index", "opened_micros", "deadline_micros")
+    __slots__ = ("case_id", "stream_id", "class_name", "track_id", "first_frame", "frame_index", "opened_micros", "deadline_micros", "whole_frame")
     CASE_ID_FIELD_NUMBER: _ClassVar[int]
     STREAM_ID_FIELD_NUMBER: _ClassVar[int]
     CLASS_NAME_FIELD_NUMBER: _ClassVar[int]
@@ -57,6 +59,7 @@ class CaseView(_message.Message):
     FRAME_INDEX_FIELD_NUMBER: _ClassVar[int]
     OPENED_MICROS_FIELD_NUMBER: _ClassVar[int]
     DEADLINE_MICROS_FIELD_NUMBER: _ClassVar[int]
+    WHOLE_FRAME_FIELD_NUMBER: _ClassVar[int]
     case_id: str
     stream_id: str
     class_name: str
@@ -65,7 +68,8 @@ class CaseView(_message.Message):
     frame_index: int
     opened_micros: int
     deadline_micros: int
-    def __init__(self, case_id: _Optional[str] = ..., stream_id: _Optional[str] = ..., class_name: _Optional[str] = ..., track_id: _Optional[int] = ..., first_frame: _Optional[int] = ..., frame_index: _Optional[int] = ..., opened_micros: _Optional[int] = ..., deadline_micros: _Optional[int] = ...) -> None: ...
+    whole_frame: bool
+    def __init__(self, case_id: _Optional[str] = ..., stream_id: _Optional[str] = ..., class_name: _Optional[str] = ..., track_id: _Optional[int] = ..., first_frame: _Optional[int] = ..., frame_index: _Optional[int] = ..., opened_micros: _Optional[int] = ..., deadline_micros: _Optional[int] = ..., whole_frame: _Optional[bool] = ...) -> None: ...
 
 class Case(_message.Message):
     __slots__ = ("view", "source", "state", "leased", "probability", "pi", "machine_verdict", "verdict", "decided_by", "answer", "policy_version", "closed_micros", "votes")
@@ -170,14 +174,16 @@ class ReleaseLeaseResponse(_message.Message):
     def __init__(self, released: _Optional[bool] = ...) -> None: ...
 
 class CastVoteRequest(_message.Message):
-    __slots__ = ("case_id", "token", "answer")
+    __slots__ = ("case_id", "token", "answer", "missed")
     CASE_ID_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     ANSWER_FIELD_NUMBER: _ClassVar[int]
+    MISSED_FIELD_NUMBER: _ClassVar[int]
     case_id: str
     token: str
     answer: Answer
-    def __init__(self, case_id: _Optional[str] = ..., token: _Optional[str] = ..., answer: _Optional[_Union[Answer, str]] = ...) -> None: ...
+    missed: int
+    def __init__(self, case_id: _Optional[str] = ..., token: _Optional[str] = ..., answer: _Optional[_Union[Answer, str]] = ..., missed: _Optional[int] = ...) -> None: ...
 
 class CastVoteResponse(_message.Message):
     __slots__ = ("state", "fenced", "late", "case")
@@ -304,6 +310,22 @@ class DeletePicturesResponse(_message.Message):
     DELETED_FIELD_NUMBER: _ClassVar[int]
     deleted: int
     def __init__(self, deleted: _Optional[int] = ...) -> None: ...
+
+class AddGoldCaseRequest(_message.Message):
+    __slots__ = ("case_id", "answer")
+    CASE_ID_FIELD_NUMBER: _ClassVar[int]
+    ANSWER_FIELD_NUMBER: _ClassVar[int]
+    case_id: str
+    answer: Answer
+    def __init__(self, case_id: _Optional[str] = ..., answer: _Optional[_Union[Answer, str]] = ...) -> None: ...
+
+class AddGoldCaseResponse(_message.Message):
+    __slots__ = ("case_id", "added")
+    CASE_ID_FIELD_NUMBER: _ClassVar[int]
+    ADDED_FIELD_NUMBER: _ClassVar[int]
+    case_id: str
+    added: bool
+    def __init__(self, case_id: _Optional[str] = ..., added: _Optional[bool] = ...) -> None: ...
 
 class ExportReviewsRequest(_message.Message):
     __slots__ = ("closed_from_micros", "stream_id")

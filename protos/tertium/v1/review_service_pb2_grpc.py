@@ -92,6 +92,11 @@ class ReviewServiceStub:
                 request_serializer=tertium_dot_v1_dot_review__service__pb2.DeletePicturesRequest.SerializeToString,
                 response_deserializer=tertium_dot_v1_dot_review__service__pb2.DeletePicturesResponse.FromString,
                 _registered_method=True)
+        self.AddGoldCase = channel.unary_unary(
+                '/tertium.v1.ReviewService/AddGoldCase',
+                request_serializer=tertium_dot_v1_dot_review__service__pb2.AddGoldCaseRequest.SerializeToString,
+                response_deserializer=tertium_dot_v1_dot_review__service__pb2.AddGoldCaseResponse.FromString,
+                _registered_method=True)
         self.ExportReviews = channel.unary_stream(
                 '/tertium.v1.ReviewService/ExportReviews',
                 request_serializer=tertium_dot_v1_dot_review__service__pb2.ExportReviewsRequest.SerializeToString,
@@ -180,6 +185,13 @@ class ReviewServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AddGoldCase(self, request, context):
+        """Makes a case whose answer is known of one that people answered: reviewers get it among the others, and are measured by it. A repeat is the same case.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ExportReviews(self, request, context):
         """What people answered, the least certain first, with the weight each answer stands for.
         """
@@ -239,6 +251,11 @@ def add_ReviewServiceServicer_to_server(servicer, server):
                     servicer.DeletePictures,
                     request_deserializer=tertium_dot_v1_dot_review__service__pb2.DeletePicturesRequest.FromString,
                     response_serializer=tertium_dot_v1_dot_review__service__pb2.DeletePicturesResponse.SerializeToString,
+            ),
+            'AddGoldCase': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddGoldCase,
+                    request_deserializer=tertium_dot_v1_dot_review__service__pb2.AddGoldCaseRequest.FromString,
+                    response_serializer=tertium_dot_v1_dot_review__service__pb2.AddGoldCaseResponse.SerializeToString,
             ),
             'ExportReviews': grpc.unary_stream_rpc_method_handler(
                     servicer.ExportReviews,
@@ -524,6 +541,33 @@ class ReviewService:
             '/tertium.v1.ReviewService/DeletePictures',
             tertium_dot_v1_dot_review__service__pb2.DeletePicturesRequest.SerializeToString,
             tertium_dot_v1_dot_review__service__pb2.DeletePicturesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddGoldCase(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tertium.v1.ReviewService/AddGoldCase',
+            tertium_dot_v1_dot_review__service__pb2.AddGoldCaseRequest.SerializeToString,
+            tertium_dot_v1_dot_review__service__pb2.AddGoldCaseResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,6 +44,8 @@ class ReviewServiceStub:
     """Takes a case out of the queue. Its track keeps the machine's verdict."""
     DeletePictures: _aio.UnaryUnaryMultiCallable[_review_service_pb2.DeletePicturesRequest, _review_service_pb2.DeletePicturesResponse]
     """Deletes pictures, for people have a right to that; cases and answers stay."""
+    AddGoldCase: _aio.UnaryUnaryMultiCallable[_review_service_pb2.AddGoldCaseRequest, _review_service_pb2.AddGoldCaseResponse]
+    """Makes a case whose answer is known of one that people answered: reviewers get it among the others, and are measured by it. A repeat is the same case."""
     ExportReviews: _aio.UnaryStreamMultiCallable[_review_service_pb2.ExportReviewsRequest, _review_service_pb2.ExportReviewsResponse]
     """What people answered, the least certain first, with the weight each answer stands for."""
 
@@ -137,6 +139,14 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_review_service_pb2.DeletePicturesRequest, _abc.Awaitable[_review_service_pb2.DeletePicturesResponse]],
     ) -> _abc.Awaitable[_review_service_pb2.DeletePicturesResponse]:
         """Deletes pictures, for people have a right to that; cases and answers stay."""
+
+    @_abc_1.abstractmethod
+    def AddGoldCase(
+        self,
+        request: _review_service_pb2.AddGoldCaseRequest,
+        context: _aio.ServicerContext[_review_service_pb2.AddGoldCaseRequest, _abc.Awaitable[_review_service_pb2.AddGoldCaseResponse]],
+    ) -> _abc.Awaitable[_review_service_pb2.AddGoldCaseResponse]:
+        """Makes a case whose answer is known of one that people answered: reviewers get it among the others, and are measured by it. A repeat is the same case."""
 
     @_abc_1.abstractmethod
     def ExportReviews(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -21,6 +23,11 @@ HELP = (
 )
 
 application = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode="rich")
+_GOLD_HELP = (
+    "Cases whose answer is known: reviewers get them among the others, and `tertium review stats` says how they did."
+)
+gold = typer.Typer(help=_GOLD_HELP, no_args_is_help=True, rich_markup_mode="rich")
+application.add_typer(gold, name="gold")
 
 _DataDir = Annotated[
     Path | None,
@@ -42,6 +49,13 @@ class ExportFormat(StrEnum):
 
     JSONL = "jsonl"
     COCO = "coco"
+
+
+class GoldAnswer(StrEnum):
+    """What the answer of a gold case may be."""
+
+    YES = "yes"
+    NO = "no"
 
 
 class RoleName(StrEnum):
@@ -75,8 +89,14 @@ def list_cases(
 
 
 @application.command()
-def stats(*, data_dir: _DataDir = None, store: _Store = None) -> None:
-    """The queue in numbers: what waits, and what people answered, by source."""
+def stats(
+    *,
+    json_out: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
+    data_dir: _DataDir = None,
+    store: _Store = None,
+) -> None:
+    """The queue in numbers: what waits, what people answered, by source, and how each reviewer did on gold cases."""
+    from tertium_server.review.gold import reviewers  # noqa: PLC0415  # loads the store
     from tertium_server.review.reading import answers_by_source, cases_by_state, queue_state  # noqa: PLC0415
     from tertium_server.review.values import now_micros  # noqa: PLC0415
 
@@ -87,6 +107,20 @@ def stats(*, data_dir: _DataDir = None, store: _Store = None) -> None:
             cases_by_state(connection, now),
             answers_by_source(connection),
         )
+        people = reviewers(connection)
+    if json_out:
+        content = {
+            "waiting": queue.waiting,
+            "leased": queue.leased,
+            "votes_last_hour": queue.votes_last_hour,
+            "cases": [{"source": key[0], "state": key[1], "count": count} for key, count in sorted(waiting.items())],
+            "answers": [
+                {"source": key[0], "answer": key[1], "count": count} for key, count in sorted(answered.items())
+            ],
+            "reviewers": [asdict(each) for each in people],
+        }
+        sys.stdout.write(json.dumps(content, indent=2) + "\n")
+        return
     lines = [
         f"waiting          {queue.waiting}",
         f"leased           {queue.leased}",
@@ -94,6 +128,10 @@ def stats(*, data_dir: _DataDir = None, store: _Store = None) -> None:
     ]
     lines += [f"waiting  {source:10} {state:14} {count}" for (source, state), count in sorted(waiting.items())]
     lines += [f"answered {source:10} {answer:14} {count}" for (source, answer), count in sorted(answered.items())]
+    for each in people:
+        pace = "" if each.mean_seconds is None else f"{each.mean_seconds:.1f} s a vote, "
+        gold = f"gold: {each.gold_right} right, {each.gold_wrong} wrong, {each.gold_cannot_tell} can't tell"
+        lines.append(f"reviewer {each.name!a}  {each.votes} votes, {pace}{gold}")
     sys.stdout.write("\n".join(lines) + "\n")
 
 
@@ -133,3 +171,48 @@ def token(
     roles = [Role(each.value) for each in role or [RoleName.REVIEW]]
     sys.stderr.write(f"Give {name} this token; it is not shown again: {made}\nAdd this to the file of --tokens:\n")
     sys.stdout.write(entry_for(made, name, roles))
+
+
+@gold.command("add")
+def add_gold(
+    case: Annotated[str, typer.Argument(metavar="CASE", help="The case to copy; `tertium review list` names them.")],
+    *,
+    answer: Annotated[
+        GoldAnswer | None, typer.Option(help="The right answer.", show_default="what people settled on")
+    ] = None,
+    evidence: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER|URL",
+            envvar="TERTIUM_EVIDENCE",
+            help="Where the server keeps pictures, where that is not the data folder.",
+        ),
+    ] = None,
+    data_dir: _DataDir = None,
+    store: _Store = None,
+) -> None:
+    """Make a gold case of a case: its evidence and pictures are copied. Prints its id."""
+    from tertium_server.config import Settings  # noqa: PLC0415  # loads pydantic
+    from tertium_server.review.blobs import Blobs  # noqa: PLC0415
+    from tertium_server.review.gallery import Gallery  # noqa: PLC0415
+    from tertium_server.review.gold import add_gold as add  # noqa: PLC0415
+    from tertium_server.review.values import Answer, now_micros  # noqa: PLC0415
+
+    pictures = evidence or str(((data_dir or Settings().data_dir) / "evidence").absolute())
+    with open_store_of(data_dir, store) as database:
+        known = None if answer is None else Answer(answer.value)
+        name, added = add(database, Gallery(database, Blobs(pictures)), case, known, now_micros())
+    sys.stdout.write(name + "\n")
+    sys.stderr.write("added\n" if added else "it was there before\n")
+
+
+@gold.command("list")
+def list_gold(*, data_dir: _DataDir = None, store: _Store = None) -> None:
+    """Gold cases, newest first: id, right answer, class, stream."""
+    from tertium_server.review.reading import gold_cases  # noqa: PLC0415  # loads the store
+
+    with open_store_of(data_dir, store) as database, database.read() as connection:
+        cases = gold_cases(connection)
+    for case in cases:
+        answer = "" if case.gold_answer is None else case.gold_answer.value
+        sys.stdout.write("  ".join((case.id, f"{answer:3}", ascii(case.class_name), ascii(case.stream_id))) + "\n")

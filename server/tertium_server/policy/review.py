@@ -48,6 +48,8 @@ class ReviewRules(Value):
 
     The less likely such a track was, the less often it is audited than ``audit_no`` says: see :meth:`audit_of_dismissed`.
     """
+    audit_frames: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    """Probability that a frame is shown whole, to ask what was missed in it; 0: none is, for whole pictures leave the camera's machine for it."""
     double_check_yes: bool = False
     """A first YES on a case of the source maybe needs a second vote."""
     salt: Annotated[str, Field(max_length=64)] = ""

@@ -4,9 +4,11 @@ The JSON form (``evidence.body`` in the store)::
 
     {"frame_width": 1920, "frame_height": 1080,
      "thresholds": {"yes": 0.6, "no": 0.1},
-     "frames": [[index, capture_time, x1, y1, x2, y2, score, probability], …]}
+     "frames": [[index, capture_time, x1, y1, x2, y2, score, probability], …],
+     "levels": [[index, fast, slow, probability], …]}
 
-Frames are ordered; capture times in nanoseconds, boxes in pixels, scores on the caller's scale.
+Frames are ordered; capture times in nanoseconds, boxes in pixels, scores on the caller's scale. Levels are
+those of the track, where it was told of them: log-odds of both levels of evidence, and P(real object).
 """
 
 from __future__ import annotations
@@ -44,7 +46,22 @@ class FrameOfTrack:
         return self.x1, self.y1, self.x2, self.y2
 
 
-_values = attrgetter(*(field.name for field in fields(FrameOfTrack)))
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What the machine knew of a track at one frame."""
+
+    index: int
+    fast: float
+    """Log-odds of the fast level of evidence."""
+    slow: float
+    """Log-odds of the slow level."""
+    probability: float
+    """P(real object), 0 to 1."""
+
+
+# dataclasses.astuple copies deeply, and takes a hundred times as long.
+_frame_values = attrgetter(*(field.name for field in fields(FrameOfTrack)))
+_level_values = attrgetter(*(field.name for field in fields(Level)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +76,8 @@ class Footage:
     """The threshold from which a box is YES."""
     no: float = 0.0
     """The threshold under which a box is NO."""
+    levels: tuple[Level, ...] = ()
+    """Of the track, where something was told of it, in order."""
 
     def to_json(self) -> dict[str, Any]:
         """The form that is stored."""
@@ -66,7 +85,8 @@ class Footage:
             "frame_width": self.frame_width,
             "frame_height": self.frame_height,
             "thresholds": {"yes": self.yes, "no": self.no},
-            "frames": [_values(frame) for frame in thinned(self.frames)],
+            "frames": [_frame_values(frame) for frame in thinned(self.frames)],
+            "levels": [_level_values(level) for level in self.levels[-MOST_FRAMES:]],
         }
 
     @classmethod
@@ -79,6 +99,7 @@ class Footage:
             body.get("frame_height", 0),
             thresholds.get("yes", 1.0),
             thresholds.get("no", 0.0),
+            tuple(Level(*level) for level in body.get("levels", ())),
         )
 
 

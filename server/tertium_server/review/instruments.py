@@ -67,6 +67,11 @@ class ReviewMetrics(Collector):
         with self._lock:
             self._created[self._class(decision.class_name), decision.stratum.source.value] += 1
 
+    def opened_frame(self) -> None:
+        """The case of a whole frame was opened. It is of no one class."""
+        with self._lock:
+            self._created[OTHER, Source.FRAME_AUDIT.value] += 1
+
     def leased(self, event: str, count: int = 1) -> None:
         """Leases were granted, renewed, expired or released."""
         with self._lock:

@@ -7,10 +7,11 @@ from collections.abc import Callable, Collection, Sequence
 
 from tertium_server.review import answers, queue, voting
 from tertium_server.review.booking import book, id_of
+from tertium_server.review.frame_audits import FrameAudit, book_frame
 from tertium_server.review.instruments import ReviewMetrics
 from tertium_server.review.queue import QueueRules
 from tertium_server.review.rows import find_case
-from tertium_server.review.values import Answer, Booking, Case, Lease, Outcome, StreamAnswer, now_micros
+from tertium_server.review.values import Answer, Ballot, Booking, Case, Lease, Outcome, StreamAnswer, now_micros
 from tertium_server.storage import Database
 
 Listener = Callable[[], None]
@@ -55,6 +56,14 @@ class ReviewOffice:
                 self.metrics.opened(decisions[case])
         return booked.opened
 
+    def book_frame(self, audit: FrameAudit) -> bool:
+        """Opens the case of a whole frame; False: it was opened before."""
+        with self.store.write() as connection:
+            opened = book_frame(connection, audit, self.clock())
+        if opened and self.metrics is not None:
+            self.metrics.opened_frame()
+        return opened
+
     def lease(self, reviewer: str, count: int = 1) -> list[Lease]:
         """Up to ``count`` cases for a reviewer, none that somebody else has or the reviewer has voted on."""
         leases: list[Lease] = []
@@ -84,14 +93,17 @@ class ReviewOffice:
             self.metrics.leased("released")
         return released
 
-    def vote(self, case: str, reviewer: str, token: str, answer: Answer, *, origin: str = "api") -> Outcome:
-        """Takes a vote.
+    def vote(
+        self, case: str, reviewer: str, token: str, answer: Answer, *, origin: str = "api", missed: int | None = None
+    ) -> Outcome:
+        """Takes a vote. ``missed``: of a whole frame, how many objects have no box.
 
         Raises:
             CaseNotFoundError: There is no such case.
             VotedAlreadyError: The reviewer's vote stands, with another answer.
+            InvalidRequestError: ``missed`` is missing, or is no answer to the question.
         """
-        return self._vote(case, reviewer, answer, origin, token)
+        return self._vote(case, reviewer, Ballot(answer, missed, origin), token)
 
     def vote_elsewhere(self, case: str, reviewer: str, answer: Answer, *, origin: str) -> Outcome:
         """Takes a vote that was cast in another tool.
@@ -102,18 +114,18 @@ class ReviewOffice:
             CaseNotFoundError: There is no such case.
             VotedAlreadyError: The reviewer's vote stands, with another answer.
         """
-        return self._vote(case, reviewer, answer, origin, None)
+        return self._vote(case, reviewer, Ballot(answer, origin=origin), None)
 
-    def _vote(self, case: str, reviewer: str, answer: Answer, origin: str, token: str | None) -> Outcome:
+    def _vote(self, case: str, reviewer: str, ballot: Ballot, token: str | None) -> Outcome:
         with self.store.write() as connection:
             now = self.clock()
             before = find_case(connection, case, lock=True)
             if token is None:
                 lease = queue.lease_again(connection, case, reviewer, self.rules, now)
                 token = "" if lease is None else lease.token
-            outcome = voting.vote(connection, case, reviewer, token, answer, now, origin=origin, targets=self.targets)
+            outcome = voting.vote(connection, case, reviewer, token, ballot, now, targets=self.targets)
         if self.metrics is not None and not outcome.repeated:
-            self.metrics.voted(before, outcome.case, answer, now)
+            self.metrics.voted(before, outcome.case, ballot.answer, now)
             self.metrics.decided(before, outcome.case)
         self.on_answers()
         return outcome

@@ -14,7 +14,7 @@ from tertium_server.review.values import MICROS, WAITING, Lease, Source
 from tertium_server.storage.tables import review
 
 _cases, _votes = review.cases.c, review.votes.c
-_AUDITS = (Source.AUDIT_YES, Source.AUDIT_NO)
+_AUDITS = (Source.AUDIT_YES, Source.AUDIT_NO, Source.FRAME_AUDIT)
 _ALL = tuple(Source)
 
 
@@ -111,13 +111,19 @@ def _turns(draw: float, rules: QueueRules) -> Sequence[Sequence[Source]]:
 
 def _best(reviewer: str, sources: Sequence[Source], now: int) -> Any:  # noqa: ANN401 - a select of one column
     voted = exists().where(_votes.case_id == _cases.id, _votes.reviewer == reviewer, _votes.undone_at.is_(None))
+    # Who has voted on the case that a gold one was made of knows its answer.
+    same = review.cases.alias("same").c
+    knows = exists().where(
+        same.stream_id == _cases.stream_id, same.epoch == _cases.epoch, same.track_id == _cases.track_id,
+        _votes.case_id == same.id, _votes.reviewer == reviewer, _votes.undone_at.is_(None),
+    )  # fmt: skip
     return (
         select(_cases.id)
         .where(
             _is_waiting(),
             _cases.source.in_([source.value for source in sources]),
             _is_free(now),
-            ~voted,
+            ~(knows if Source.GOLD in sources else voted),
         )
         .order_by(_cases.due_rank, _cases.priority, _cases.id)
         .limit(1)

@@ -61,6 +61,12 @@ def list_cases(
     return [to_case(row) for row in connection.execute(query).mappings()]
 
 
+def gold_cases(connection: Connection) -> list[Case]:
+    """Cases whose answer is known, newest first."""
+    query = select(review.cases).where(_cases.source == Source.GOLD.value).order_by(_cases.opened_at.desc(), _cases.id)
+    return [to_case(row) for row in connection.execute(query).mappings()]
+
+
 def queue_state(connection: Connection, now: int) -> QueueState:
     """How full the queue is, gold cases left out."""
     leased = func.sum(case((_cases.lease_expires_at > now, 1), else_=0))
@@ -167,6 +173,7 @@ def reviewed(store: Database, *, closed_from: int = 0, stream: str = "") -> Iter
             .where(
                 _cases.state == State.CLOSED.value,
                 _cases.answer.in_([Answer.YES.value, Answer.NO.value]),
+                _cases.source != Source.FRAME_AUDIT.value,
                 _cases.closed_at >= closed_from,
             )
             .order_by(_cases.priority, _cases.id)

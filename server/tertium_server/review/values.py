@@ -39,6 +39,13 @@ class Source(StrEnum):
     AUDIT_YES = "audit_yes"
     AUDIT_NO = "audit_no"
     GOLD = "gold"
+    FRAME_AUDIT = "frame_audit"
+    """A whole frame: what was missed in it?"""
+
+    @property
+    def is_of_track(self) -> bool:
+        """Whether its answer says something of a track that was decided."""
+        return self not in {Source.GOLD, Source.FRAME_AUDIT}
 
     @property
     def is_audit(self) -> bool:
@@ -52,16 +59,23 @@ class Stratum(StrEnum):
     AUTO_YES = "auto_yes"
     AUTO_NO = "auto_no"
     MAYBE = "maybe"
+    FRAME = "frame"
+    """No track: a frame, which is no part of what is said of tracks."""
 
     @property
     def verdict(self) -> Verdict:
-        """The machine's verdict."""
-        return {Stratum.AUTO_YES: Verdict.YES, Stratum.AUTO_NO: Verdict.NO, Stratum.MAYBE: Verdict.MAYBE}[self]
+        """The machine's verdict; of a frame it has none."""
+        return {Stratum.AUTO_YES: Verdict.YES, Stratum.AUTO_NO: Verdict.NO}.get(self, Verdict.MAYBE)
 
     @property
     def source(self) -> Source:
         """The source of a case of this stratum."""
-        return {Stratum.AUTO_YES: Source.AUDIT_YES, Stratum.AUTO_NO: Source.AUDIT_NO, Stratum.MAYBE: Source.MAYBE}[self]
+        return {
+            Stratum.AUTO_YES: Source.AUDIT_YES,
+            Stratum.AUTO_NO: Source.AUDIT_NO,
+            Stratum.MAYBE: Source.MAYBE,
+            Stratum.FRAME: Source.FRAME_AUDIT,
+        }[self]
 
     @classmethod
     def of(cls, verdict: Verdict) -> Stratum:
@@ -186,6 +200,17 @@ class Case:
     def leased(self, now: int) -> bool:
         """Whether somebody has it."""
         return self.lease_expires_at is not None and self.lease_expires_at > now
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """What is in a vote."""
+
+    answer: Answer
+    missed: int | None = None
+    """Of a whole frame: how many objects have no box."""
+    origin: str = "api"
+    """api, page or the name of a bridge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,14 +7,17 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, select, update
 
+from tertium_server.errors import InvalidRequestError
 from tertium_server.review import outbox
 from tertium_server.review.errors import NothingToUndoError, VotedAlreadyError
+from tertium_server.review.frame_audits import MOST_MISSED, settle_frame
 from tertium_server.review.queue import NOT_LEASED
 from tertium_server.review.rows import find_case
 from tertium_server.review.rules import Settlement, settle
 from tertium_server.review.values import (
     MICROS,
     Answer,
+    Ballot,
     Case,
     DecidedBy,
     Outcome,
@@ -36,10 +39,9 @@ def vote(
     case_id: str,
     reviewer: str,
     token: str,
-    answer: Answer,
+    ballot: Ballot,
     now: int,
     *,
-    origin: str = "api",
     targets: Sequence[str] = (),
 ) -> Outcome:
     """Takes a vote. With a token that is not the case's newest it is kept, and settles nothing until another vote does.
@@ -47,20 +49,26 @@ def vote(
     Raises:
         CaseNotFoundError: There is no such case.
         VotedAlreadyError: The reviewer's vote stands, with another answer.
+        InvalidRequestError: ``ballot.missed`` is missing, or is no answer to the question.
     """
     case = find_case(connection, case_id, lock=True)
-    late = case.state in {State.CLOSED, State.WITHDRAWN} or case.expired_at is not None or now > case.deadline_at
+    answer, missed = ballot.answer, _missed(case, ballot)
+    late = case.source is not Source.GOLD and (
+        case.state in {State.CLOSED, State.WITHDRAWN} or case.expired_at is not None or now > case.deadline_at
+    )
     before = _standing(connection, case_id)
     own = next((row for row in before if row["reviewer"] == reviewer), None)
     if own is not None:
-        if own["answer"] != answer:
+        if own["answer"] != answer or own["missed"] != missed:
             raise VotedAlreadyError(f"you answered {own['answer']} on case {case_id}; undo that first")
         return Outcome(case=case, fenced=own["fenced"], late=own["late"], repeated=True)
     fenced = token != case.lease_token or reviewer != case.lease_reviewer
     handling = None if fenced or case.lease_granted_at is None else max(0, now - case.lease_granted_at)
-    row = {"case_id": case_id, "reviewer": reviewer, "answer": answer.value, "origin": origin, "cast_at": now}
+    row = {"case_id": case_id, "reviewer": reviewer, "answer": answer.value, "origin": ballot.origin, "cast_at": now}
     connection.execute(
-        review.votes.insert().values(row | {"fenced": fenced, "late": late, "handling_micros": handling})
+        review.votes.insert().values(
+            row | {"fenced": fenced, "late": late, "handling_micros": handling, "missed": missed}
+        )
     )
     if fenced:
         return Outcome(case=case, fenced=True, late=late)
@@ -119,7 +127,7 @@ def withdraw(connection: Connection, case_id: str, now: int, *, targets: Sequenc
         return False
     values = NOT_LEASED | {"state": State.WITHDRAWN.value, "closed_at": now, "revision": _cases.revision + 1}
     connection.execute(update(review.cases).where(_cases.id == case_id).values(values))
-    for target in targets:
+    for target in targets if case.source.is_of_track else ():
         outbox.announce_withdrawn(connection, target, case, now)
     return True
 
@@ -148,6 +156,24 @@ def expire(connection: Connection, now: int, *, most: int = 500, targets: Sequen
             _decide(connection, case, case.default_verdict, DecidedBy.DEADLINE, now, targets)
         expired.append(find_case(connection, case_id))
     return expired
+
+
+def _missed(case: Case, ballot: Ballot) -> int | None:
+    """How many objects a vote says were missed on a whole frame; None: it says nothing of that.
+
+    Raises:
+        InvalidRequestError: It has to, or must not.
+    """
+    answer, missed = ballot.answer, ballot.missed
+    if case.source is not Source.FRAME_AUDIT or answer is Answer.CANNOT_TELL:
+        if missed:
+            raise InvalidRequestError.of("missed", "only goes with a case of a whole frame, and with yes")
+        return None
+    if answer is Answer.NO:
+        return 0
+    if missed is None or not 1 <= missed <= MOST_MISSED:
+        raise InvalidRequestError.of("missed", f"has to say how many objects have no box, 1 to {MOST_MISSED}")
+    return missed
 
 
 def _standing(connection: Connection, case_id: str) -> Sequence[RowMapping]:
@@ -179,6 +205,9 @@ def _apply(
         "revision": _cases.revision + 1,
     }
     connection.execute(update(review.cases).where(_cases.id == case.id).values(values))
+    if case.source is Source.FRAME_AUDIT:
+        settle_frame(connection, find_case(connection, case.id), now)
+        return
     verdict, decided_by = _holds(case, settlement)
     _decide(connection, case, verdict, decided_by, now, targets)
     if closed:

@@ -7,7 +7,8 @@ from tertium.v1 import review_service_pb2 as pb
 from tertium_server.errors import InvalidRequestError
 from tertium_server.review.footage import Footage, FrameOfTrack
 from tertium_server.review.gallery import StoredPicture
-from tertium_server.review.values import Answer, Case, DecidedBy, Lease, Source, State, Verdict
+from tertium_server.review.gold import shown_times
+from tertium_server.review.values import Answer, Case, DecidedBy, Lease, Source, State, Verdict, now_micros
 
 ANSWERS = {pb.ANSWER_NO: Answer.NO, pb.ANSWER_YES: Answer.YES, pb.ANSWER_CANNOT_TELL: Answer.CANNOT_TELL}
 STATES = {
@@ -33,12 +34,14 @@ _SOURCES = {
     Source.AUDIT_YES: pb.CASE_SOURCE_AUDIT_YES,
     Source.AUDIT_NO: pb.CASE_SOURCE_AUDIT_NO,
     Source.GOLD: pb.CASE_SOURCE_GOLD,
+    Source.FRAME_AUDIT: pb.CASE_SOURCE_FRAME_AUDIT,
 }
 _ANSWERED = {answer: number for number, answer in ANSWERS.items()}
 
 
 def view(case: Case) -> pb.CaseView:
     """A case as it may be seen before the vote."""
+    opened, deadline = shown_times(case, now_micros())
     return pb.CaseView(
         case_id=case.id,
         stream_id=case.stream_id,
@@ -46,8 +49,9 @@ def view(case: Case) -> pb.CaseView:
         track_id=case.track_id,
         first_frame=case.first_frame,
         frame_index=case.frame_index,
-        opened_micros=case.opened_at,
-        deadline_micros=case.deadline_at,
+        opened_micros=opened,
+        deadline_micros=deadline,
+        whole_frame=case.source is Source.FRAME_AUDIT,
     )
 
 

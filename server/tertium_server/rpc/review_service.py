@@ -15,6 +15,7 @@ from tertium_server.errors import InvalidRequestError, RequestError, Unavailable
 from tertium_server.logs import get_logger
 from tertium_server.review.access import Caller, Gate, Role
 from tertium_server.review.department import ReviewDepartment
+from tertium_server.review.gold import add_gold, disguised
 from tertium_server.review.reading import (
     Reviewed,
     has_voted,
@@ -86,12 +87,14 @@ class ReviewService(review_service_pb2_grpc.ReviewServiceServicer):
             answer = messages.ANSWERS.get(request.answer)
             if answer is None:
                 raise InvalidRequestError.of("answer", "has to be ANSWER_NO, ANSWER_YES or ANSWER_CANNOT_TELL")
-            outcome = self._office.vote(request.case_id, caller.name, request.token, answer)
+            missed = request.missed if request.HasField("missed") else None
+            outcome = self._office.vote(request.case_id, caller.name, request.token, answer, missed=missed)
+            seen = disguised(outcome.case, answer)
             return pb.CastVoteResponse(
-                state=messages.STATES[outcome.case.state],
+                state=messages.STATES[seen.state],
                 fenced=outcome.fenced,
                 late=outcome.late,
-                case=self._case(outcome.case),
+                case=self._case(seen),
             )
 
         return await self._answer(context, Role.REVIEW, vote)
@@ -129,6 +132,17 @@ class ReviewService(review_service_pb2_grpc.ReviewServiceServicer):
             Role.ADMIN,
             lambda _: pb.WithdrawCaseResponse(withdrawn=self._office.withdraw(request.case_id)),
         )
+
+    async def AddGoldCase(self, request: pb.AddGoldCaseRequest, context: Context) -> pb.AddGoldCaseResponse:  # noqa: N802 - as above
+        """Makes a case whose answer is known."""
+
+        def add(_: Caller) -> pb.AddGoldCaseResponse:
+            answer = messages.ANSWERS.get(request.answer)
+            department = self._department
+            name, added = add_gold(department.store, department.gallery, request.case_id, answer, now_micros())
+            return pb.AddGoldCaseResponse(case_id=name, added=added)
+
+        return await self._answer(context, Role.ADMIN, add)
 
     async def DeletePictures(self, request: pb.DeletePicturesRequest, context: Context) -> pb.DeletePicturesResponse:  # noqa: N802 - as above
         """Deletes pictures."""

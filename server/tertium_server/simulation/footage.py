@@ -96,7 +96,8 @@ class Footage:
 
     def capture_times(self) -> NDArray[np.int64]:
         """(frames,) nanoseconds since the first frame."""
-        return np.rint(np.arange(self.world.frames) * (NANOSECONDS / self.world.fps)).astype(np.int64)
+        times: NDArray[np.float64] = np.rint(np.arange(self.world.frames) * (NANOSECONDS / self.world.fps))
+        return times.astype(np.int64)
 
     def frames(self) -> Iterator[SimulatedFrame]:
         """Frame by frame, those without anything too."""

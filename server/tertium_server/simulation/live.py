@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import tertium_client
@@ -100,8 +101,8 @@ def play(
         ]
         for reviewer, token in zip(reviewers, options.review_tokens, strict=True):
             desk = stack.enter_context(ReviewClient(options.address, token))
-            crew.start("a reviewer", lambda one=reviewer, at=desk: one.work(at, ended, options.pace.stop))
-        cameras = [crew.start(f"camera {one.name}", lambda one=one: one.play(client, told)) for one in players]
+            crew.start("a reviewer", partial(reviewer.work, desk, ended, options.pace.stop))
+        cameras = [crew.start(f"camera {one.name}", partial(one.play, client, told)) for one in players]
         for thread in cameras:
             thread.join()
         ended.set()

@@ -4,51 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from importlib import resources
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-from tertium_server.errors import DeniedError, InvalidRequestError, RequestError, UnauthenticatedError
-from tertium_server.logs import get_logger
+from tertium_server.errors import InvalidRequestError, RequestError
 from tertium_server.review.access import Caller, Gate, Role
 from tertium_server.review.department import ReviewDepartment
-from tertium_server.review.errors import CaseNotFoundError, NothingToUndoError, VotedAlreadyError
+from tertium_server.review.errors import CaseNotFoundError
+from tertium_server.review.gold import disguised, shown_times
 from tertium_server.review.reading import has_voted, queue_state, votes_of
-from tertium_server.review.values import MICROS, Answer, Case, Lease, now_micros
-from tertium_server.storage import StoreUnavailableError
+from tertium_server.review.values import MICROS, Answer, Case, Lease, Source, now_micros
+from tertium_server.web.door import HEADERS, Door, as_json, static_file
 
 _HOUR = 3600 * MICROS
 _MOST_BODY = 4096
 _MOST_LEASES = 4
-_HEADERS = {
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "cache-control": "no-store",
-}
-_FILES = {
-    "": ("review.html", "text/html; charset=utf-8"),
-    "review.js": ("review.js", "text/javascript; charset=utf-8"),
-    "icon.svg": ("icon.svg", "image/svg+xml"),
-    "review.css": ("review.css", "text/css; charset=utf-8"),
-}
-_STATUS: dict[type[Exception], int] = {
-    UnauthenticatedError: 401,
-    DeniedError: 403,
-    CaseNotFoundError: 404,
-    VotedAlreadyError: 409,
-    NothingToUndoError: 409,
-    RequestError: 400,
-    StoreUnavailableError: 503,
-    OSError: 503,
-}
+_FILES = {"": "review.html", **{name: name for name in ("review.js", "icon.svg", "review.css")}}
 
 Action = Callable[[Caller, dict[str, Any]], Any]
 
@@ -59,9 +34,7 @@ class ReviewPages:
     def __init__(self, department: ReviewDepartment, gate: Gate, proxy_header: str | None) -> None:
         self._department = department
         self._office = department.office
-        self._gate = gate
-        self._proxy_header = proxy_header
-        self._log = get_logger("web")
+        self._door = Door(gate, proxy_header)
 
     def routes(self) -> list[Route]:
         """All routes of the page, for a Starlette application."""
@@ -88,64 +61,40 @@ class ReviewPages:
     def _endpoint(self, action: Action) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
             try:
-                caller = self._identify(request)
+                caller = self._door.identify(request)
                 body = await _read_body(request)
-                return _json(await run_in_threadpool(action, caller, body))
+                return as_json(await run_in_threadpool(action, caller, body))
             except Exception as error:  # noqa: BLE001 - one table says what the page is told
-                return self._refusal(error)
+                return self._door.refuse(error)
 
         return endpoint
 
     async def _picture(self, request: Request) -> Response:
         try:
-            caller = self._identify(request)
+            caller = self._door.identify(request)
             caller.require(Role.REVIEW)
             name, frame = request.path_params["case"], request.path_params["frame"]
             data = await run_in_threadpool(self._bytes_of, name, frame)
         except Exception as error:  # noqa: BLE001 - as above
-            return self._refusal(error)
-        return Response(data, media_type="image/jpeg", headers=_HEADERS)
+            return self._door.refuse(error)
+        return Response(data, media_type="image/jpeg", headers=HEADERS)
 
     async def _nudge(self, request: Request) -> Response:
         """A labelling tool's webhook: something has changed there. What, the bridge finds out by itself, for webhooks get lost."""
         try:
-            kind, _, token = request.headers.get("authorization", "").partition(" ")
-            self._gate.identify(token if kind.lower() == "bearer" else "").require(Role.REVIEW)
+            self._door.identify_token(request).require(Role.REVIEW)
         except RequestError as error:
-            return self._refusal(error)
+            return self._door.refuse(error)
         bridges = [each for each in self._department.bridges if each.name == request.path_params["tool"]]
         for bridge in bridges:
             bridge.nudge()
-        return Response(status_code=204 if bridges else 404, headers=_HEADERS)
+        return Response(status_code=204 if bridges else 404, headers=HEADERS)
 
     async def _file(self, request: Request) -> Response:
         found = _FILES.get(request.path_params.get("file", ""))
         if found is None:
-            return _json({"error": "there is no such page"}, 404)
-        name, media_type = found
-        content = resources.files("tertium_server.web").joinpath("static", name).read_bytes()
-        return Response(content, headers=_HEADERS | {"content-type": media_type})
-
-    def _identify(self, request: Request) -> Caller:
-        """Who asks.
-
-        Raises:
-            UnauthenticatedError: They do not show it.
-        """
-        # Set by our page only: no other site's form can send it, nor its script without being asked beforehand.
-        if request.method == "POST" and request.headers.get("x-tertium") != "1":
-            raise UnauthenticatedError("the header X-Tertium: 1 is missing")
-        if self._proxy_header is not None and (name := request.headers.get(self._proxy_header)):
-            return Caller(name[:256], frozenset({Role.REVIEW}))
-        kind, _, token = request.headers.get("authorization", "").partition(" ")
-        return self._gate.identify(token if kind.lower() == "bearer" else "")
-
-    def _refusal(self, error: Exception) -> Response:
-        status = next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
-        if status == 500:  # noqa: PLR2004 - internal error
-            self._log.error("internal error", exc_info=error)
-            return _json({"error": "internal error; the server's log has more"}, status)
-        return _json({"error": str(error)}, status)
+            return as_json({"error": "there is no such page"}, 404)
+        return static_file(found)
 
     # ------------------------------------------------------------------ actions
 
@@ -176,9 +125,12 @@ class ReviewPages:
         answer = answers.get(_text(body, "answer"))
         if answer is None:
             raise InvalidRequestError.of("answer", f"has to be one of {', '.join(answers)}")
-        name = _text(body, "case")
-        outcome = self._office.vote(name, caller.name, _text(body, "token"), answer, origin="page")
-        return {"fenced": outcome.fenced, "late": outcome.late, "revealed": self._revealed(outcome.case, caller)}
+        name, missed = _text(body, "case"), body.get("missed")
+        if missed is not None and (not isinstance(missed, int) or isinstance(missed, bool)):
+            raise InvalidRequestError.of("missed", "has to be a number")
+        outcome = self._office.vote(name, caller.name, _text(body, "token"), answer, origin="page", missed=missed)
+        seen = disguised(outcome.case, answer)
+        return {"fenced": outcome.fenced, "late": outcome.late, "revealed": self._revealed(seen, caller)}
 
     def _undo(self, caller: Caller, body: dict[str, Any]) -> dict[str, Any]:
         caller.require(Role.REVIEW)
@@ -205,7 +157,8 @@ class ReviewPages:
             "expires": lease.expires_at,
             "class_name": case.class_name,
             "stream_id": case.stream_id,
-            "deadline": case.deadline_at,
+            "deadline": shown_times(case, now_micros())[1],
+            "whole_frame": case.source is Source.FRAME_AUDIT,
             "frame_width": footage.frame_width,
             "frame_height": footage.frame_height,
             "frames": [[frame.index, *frame.box] for frame in footage.frames],
@@ -218,6 +171,8 @@ class ReviewPages:
             if not has_voted(connection, case.id, caller.name):
                 return {}
         footage = self._department.gallery.footage(case.id)
+        if case.source is Source.FRAME_AUDIT:
+            return {"source": case.source.value, "state": case.state.value}
         return {
             "source": case.source.value,
             "machine": case.machine_verdict.value,
@@ -226,6 +181,7 @@ class ReviewPages:
             "yes": footage.yes,
             "no": footage.no,
             "curve": [[frame.index, frame.probability] for frame in footage.frames],
+            "levels": [[level.index, level.fast, level.slow, level.probability] for level in footage.levels],
         }
 
     def _bytes_of(self, name: str, frame: int) -> bytes:
@@ -262,7 +218,3 @@ def _text(body: dict[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise InvalidRequestError.of(name, "is missing")
     return value
-
-
-def _json(content: object, status: int = 200) -> JSONResponse:
-    return JSONResponse(content, status, headers=_HEADERS)

@@ -114,7 +114,10 @@ def push_again(connection: Connection, bridge: str, now: int, most: int) -> list
     query = (
         select(review.cases)
         .where(
-            and_(_cases.state.in_([state.value for state in WAITING]), _cases.source != Source.GOLD.value),
+            and_(
+                _cases.state.in_([state.value for state in WAITING]),
+                _cases.source.not_in([Source.GOLD.value, Source.FRAME_AUDIT.value]),
+            ),
             ~there,
             ~on_its_way,
         )

@@ -90,6 +90,7 @@ votes = Table(
     Column("cast_at", Micros, nullable=False),
     Column("handling_micros", BigInteger, nullable=True, comment="from lease to vote"),
     Column("undone_at", Micros, nullable=True),
+    Column("missed", Integer, nullable=True, comment="of a frame audit: objects without a box; 0 with the answer no"),
     Index(None, "reviewer", "cast_at"),
     Index(None, "cast_at"),
 )
@@ -104,6 +105,23 @@ Index(
     postgresql_where=votes.c.undone_at.is_(None),
 )
 # One vote of a reviewer stands for a case; any number may have been undone.
+
+frame_audits = Table(
+    "frame_audits",
+    metadata,
+    Column("case_id", _ID, ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True),
+    Column("stream_group", String(64), nullable=False),
+    Column("decided_at", Micros, nullable=False, comment="when the frame was decided, by the server's clock"),
+    Column("pi", Float, nullable=False, comment="probability that the coin chose it: it stands for 1 / pi frames"),
+    Column("shown", Integer, nullable=False, comment="boxes held as YES or MAYBE, which people saw"),
+    Column("expected", Float, nullable=False, comment="sum of their probabilities: real objects among them"),
+    Column("yes", Integer, nullable=False, comment="boxes held as YES"),
+    Column("expected_yes", Float, nullable=False, comment="sum of their probabilities"),
+    Column("missed", Integer, nullable=True, comment="objects without a shown box, as people say; NULL: not known"),
+    Column("answered_at", Micros, nullable=True),
+    Index(None, "decided_at"),
+)
+"""Whole frames put before people: what tracks can't tell, for no track was made of it. Frames without pictures never come here."""
 
 evidence = Table(
     "evidence",

@@ -6,7 +6,7 @@ const POLL = 1_500;
 const LOOKS = 10; // how often a case without pictures is asked for them
 const SVG = "http://www.w3.org/2000/svg";
 const WORDS = { yes: "yes", no: "no", maybe: "maybe", cannot_tell: "can’t tell" };
-const SOURCES = { maybe: "the machine was in doubt", audit_yes: "an audit of a yes", audit_no: "an audit of a no", gold: "a case whose answer is known" };
+const SOURCES = { maybe: "the machine was in doubt", audit_yes: "an audit of a yes", audit_no: "an audit of a no", frame_audit: "an audit of a whole frame" };
 
 const $ = (id) => document.getElementById(id);
 let token = sessionStorage.getItem("token") || "";
@@ -126,8 +126,13 @@ function draw() {
   place = 0;
   const best = lease.pictures.findIndex((picture) => picture.frame === middle(lease));
   if (best > 0) place = best;
-  $("question").textContent = `Is this: ${lease.class_name}?`;
-  $("about").textContent = `${lease.stream_id} · ${lease.frames.length} frames`;
+  const whole = lease.whole_frame;
+  $("question").textContent = whole ? "How many objects have no box?" : `Is this: ${lease.class_name}?`;
+  $("about").textContent = whole ? `${lease.stream_id} · a whole frame · keys 1 to 9 answer at once` : `${lease.stream_id} · ${lease.frames.length} frames`;
+  $("count").hidden = !whole;
+  $("missed").value = "1";
+  $("no_word").textContent = whole ? "None" : "No";
+  $("yes_word").textContent = whole ? "So many" : "Yes";
   drawStrip(lease);
   drawFrame(lease);
   drawLast();
@@ -165,6 +170,11 @@ function drawFrame(lease) {
     $("picture").src = picture.url;
     $("picture").alt = `Frame ${picture.frame}`;
     overlay.setAttribute("viewBox", `${left} ${top} ${Math.max(1, right - left)} ${Math.max(1, bottom - top)}`);
+    if (lease.whole_frame) {
+      lease.frames.forEach((frame) => drawBox(overlay, frame, "box"));
+      $("caption").textContent = `Frame ${picture.frame}, ${lease.frames.length === 1 ? "1 box" : `${lease.frames.length} boxes`}`;
+      return;
+    }
     const box = lease.frames.find((frame) => frame[0] === picture.frame) || nearest(lease.frames, picture.frame);
     if (box) drawBox(overlay, box, "box");
     $("caption").textContent = `Frame ${picture.frame}, picture ${place + 1} of ${lease.pictures.length}`;
@@ -192,35 +202,49 @@ function drawBox(overlay, [, x1, y1, x2, y2], kind) {
 function drawLast() {
   $("last").hidden = !last;
   if (!last) return;
-  const { answer, revealed, fenced, class_name: name } = last;
-  const parts = [`${name}: you said ${WORDS[answer]}`];
+  const { answer, revealed, fenced, class_name: name, missed } = last;
+  const parts = [missed === undefined ? `${name || "whole frame"}: you said ${WORDS[answer]}` : `whole frame: you said ${missed} without a box`];
   if (revealed.machine) parts.push(`the machine ${WORDS[revealed.machine]} (${revealed.probability.toFixed(2)}); ${SOURCES[revealed.source]}`);
   if (fenced) parts.push("somebody else had it by then, so your answer was only noted");
   $("told").textContent = parts.join(" · ");
   drawCurve(revealed);
 }
 
-function drawCurve({ curve = [], yes, no }) {
+function drawCurve({ curve = [], levels = [], yes, no }) {
   const picture = $("curve");
   picture.replaceChildren();
+  $("key").hidden = !levels.length;
+  if (!curve.length && !levels.length) return;
+  const indices = [...curve, ...levels].map(([frame]) => frame);
+  const first = Math.min(...indices), span = Math.max(1, Math.max(...indices) - first);
+  const x = (frame) => (300 * (frame - first) / span).toFixed(1);
+  // Levels on a scale of their own, -6 to 6: they hold until the track is told of again.
+  const level = (value) => (45 - 40 * Math.max(-6, Math.min(6, value)) / 6).toFixed(1);
+  for (const [column, kind] of [[1, "fast"], [2, "slow"]]) {
+    const steps = levels.flatMap((each, index) => [`${x(each[0])},${level(each[column])}`, `${x(index + 1 < levels.length ? levels[index + 1][0] : first + span)},${level(each[column])}`]);
+    if (levels.length) element("polyline", { points: steps.join(" "), class: kind }, picture);
+  }
+  for (const each of levels) element("circle", { cx: x(each[0]), cy: 85 - 80 * each[3], r: 2.5, class: "dot" }, picture);
   if (!curve.length) return;
-  const first = curve[0][0], span = Math.max(1, curve[curve.length - 1][0] - first);
   const y = (value) => 85 - 80 * value;
   for (const [value, kind] of [[yes, "yes-line"], [no, "no-line"]]) element("line", { x1: 0, x2: 300, y1: y(value), y2: y(value), class: kind }, picture);
-  const points = curve.map(([frame, value]) => `${(300 * (frame - first) / span).toFixed(1)},${y(value).toFixed(1)}`).join(" ");
+  const points = curve.map(([frame, value]) => `${x(frame)},${y(value).toFixed(1)}`).join(" ");
   element("polyline", { points, class: "line" }, picture);
 }
 
 // ---------------------------------------------------------------- answering
 
-async function answer(which) {
+async function answer(which, counted) {
   const lease = held[0];
   if (!lease || busy) return;
+  const body = { case: lease.case, token: lease.token, answer: which };
+  if (lease.whole_frame && which === "yes") body.missed = counted || Number.parseInt($("missed").value, 10) || 0;
   busy = true;
+  $("missed").blur(); // keys are for the next case again
   await guarded(async () => {
-    const outcome = await ask("vote", { case: lease.case, token: lease.token, answer: which });
+    const outcome = await ask("vote", body);
     held.shift();
-    last = { ...outcome, answer: which, case: lease.case, class_name: lease.class_name };
+    last = { ...outcome, answer: which, missed: body.missed, case: lease.case, class_name: lease.class_name };
     draw();
     lease.pictures.forEach((picture) => URL.revokeObjectURL(picture.url));
   });
@@ -256,12 +280,14 @@ const KEYS = {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey || event.repeat || event.target.tagName === "INPUT") return;
-  const act = KEYS[event.key.toLowerCase()];
+  const digit = held[0] && held[0].whole_frame && event.key >= "1" && event.key <= "9";
+  const act = digit ? () => answer("yes", Number(event.key)) : KEYS[event.key.toLowerCase()];
   if (!act || !$("door").hidden) return;
   event.preventDefault();
   act();
 });
 for (const which of ["yes", "no", "cannot_tell"]) $(which).addEventListener("click", () => answer(which));
+$("missed").addEventListener("keydown", (event) => { if (event.key === "Enter") answer("yes"); });
 $("undo").addEventListener("click", undo);
 $("undo_empty").addEventListener("click", undo);
 $("sign_in").addEventListener("submit", (event) => {
