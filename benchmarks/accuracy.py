@@ -189,9 +189,12 @@ def main() -> int:
         action="store_true",
         help="fit every class in full, whatever folds of the training sequences say; faster",
     )
+    parser.add_argument(
+        "--lag", type=int, default=0, help="frames that answers wait for, to be smoothed: a policy's decision_lag"
+    )
     options = parser.parse_args()
-    effort = Effort(sweeps=options.sweeps, guarded=not options.unguarded, jobs=options.jobs)
-    results: dict[str, Any] = {"machine": describe_machine(), "data": {}}
+    effort = Effort(sweeps=options.sweeps, guarded=not options.unguarded, jobs=options.jobs, lag=options.lag)
+    results: dict[str, Any] = {"machine": describe_machine(), "decision_lag": options.lag, "data": {}}
     for argument in options.data:
         for name, labelled in read_sets(argument):
             started = time.monotonic()

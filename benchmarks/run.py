@@ -12,6 +12,7 @@ from types import ModuleType
 import engine
 import memory
 import rivals
+import scrape
 import service
 import sweep
 from harness.report import Bound, describe_machine, write_json
@@ -22,6 +23,7 @@ _PARTS: dict[str, ModuleType] = {
     "memory": memory,
     "rivals": rivals,
     "sweep": sweep,
+    "scrape": scrape,
 }
 _RESULTS = Path(__file__).parent / "results"
 

@@ -25,10 +25,11 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
 
 
 class ServerProcess:
-    """`tertium serve` on a data folder and a free port, which it keeps when it is started again."""
+    """`tertium serve` on a data folder and a free port, which it keeps when it is started again; with more options where they are given."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self._folder = folder
+        self._options = options
         self._listen = "127.0.0.1:0"
         self._process: subprocess.Popen[bytes] | None = None
         self.metrics = ""
@@ -43,7 +44,7 @@ class ServerProcess:
         """Starts it and waits until it serves."""
         addresses = self._folder / "data/server.json"
         addresses.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "tertium_server.cli", "serve", "--listen", self._listen]
+        command = [sys.executable, "-m", "tertium_server.cli", "serve", "--listen", self._listen, *self._options]
         with (self._folder / "server.log").open("ab") as log:
             process = subprocess.Popen(
                 [*command, "--metrics-port", "0", "--data-dir", str(self._folder / "data")], stdout=log, stderr=log

@@ -53,9 +53,9 @@ def resident_bytes(pid: int) -> int:
 
 
 @contextlib.contextmanager
-def decision_server(core: int | None = None) -> Generator[Server]:
-    """The real server, ``tertium serve`` with its defaults, on ports of its own."""
-    with tempfile.TemporaryDirectory() as folder:
+def decision_server(core: int | None = None, data: Path | None = None) -> Generator[Server]:
+    """The real server, ``tertium serve`` with its defaults, on ports of its own. ``data``: a data folder that is there already."""
+    with tempfile.TemporaryDirectory() if data is None else contextlib.nullcontext(str(data)) as folder:
         addresses = Path(folder) / "server.json"
         log = Path(folder) / "log"
         options = ["--listen", "127.0.0.1:0", "--metrics-port", "0", "--data-dir", folder, "--log-level", "warning"]

@@ -64,6 +64,14 @@ class Effort:
     """Let classes down the ladder of fallbacks where folds of the training sequences say so, as ``tertium tune`` does."""
     jobs: int = 1
     """Processes at a time."""
+    lag: int = 0
+    """Frames that answers wait for: the policy's decision_lag."""
+
+    @property
+    def start(self) -> Policy:
+        """The policy that fits start from: the built-in one, with the lag."""
+        policy = default_policy()
+        return policy.model_copy(update={"tracker": policy.tracker.model_copy(update={"decision_lag": self.lag})})
 
 
 def measure(labelled: Sequence[Labelled], effort: Effort, told: Callable[[str], None]) -> dict[str, Any]:
@@ -125,7 +133,7 @@ def tuned(
     labelled: Sequence[Labelled], matches: Sequence[Matches], effort: Effort
 ) -> tuple[Mapping[str, Rung], Policy]:
     """The policy that tuning comes to, thresholds apart."""
-    start, folds = default_policy(), _folds(labelled, None)
+    start, folds = effort.start, _folds(labelled, None)
     rungs: Mapping[str, Rung] = dict.fromkeys(labelled[0].sequence.class_names.values(), Rung.FITTED)
     if effort.guarded:
         by_rung = cross_validate(labelled, matches, folds, start, FitEffort(effort.sweeps), spread=Spread(effort.jobs))
@@ -139,7 +147,7 @@ def _hold_out_blocks(
 ) -> tuple[list[HeldOut], list[dict[str, str]]]:
     """The same for blocks of the only sequence. Its classes stay on the first rung: there is nothing left to choose another by."""
     by_rung = cross_validate(
-        labelled, matches, folds, default_policy(), FitEffort(effort.sweeps), spread=Spread(effort.jobs)
+        labelled, matches, folds, effort.start, FitEffort(effort.sweeps), spread=Spread(effort.jobs)
     )
     names = labelled[0].sequence.class_names.values()
     return by_rung[Rung.FITTED], [dict.fromkeys(names, str(Rung.FITTED))] * folds.count

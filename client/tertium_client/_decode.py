@@ -41,11 +41,16 @@ _Named = TypeVar("_Named", bound=IntEnum)
 
 
 def answers(
-    response: Response, frames: Sequence[int], settings: StreamSettings, sent: Sequence[EncodedFrame] = ()
+    response: Response,
+    frames: Sequence[int],
+    settings: StreamSettings,
+    sent: Sequence[EncodedFrame] = (),
+    held: dict[int, tuple[Notice, ...]] | None = None,
 ) -> list[Answer]:
     """One answer for each of these frames (ascending), in order; then, where there is something that belongs to none of them, one without a frame.
 
-    `sent` are all frames of the message that is answered, those among them whose answers are known already.
+    `sent` are all frames of the message that is answered, those among them whose answers are known already. With `held`, the last of the frames may
+    be left undecided, for a policy's decision lag; what was said of them by now is kept there, and handed in again with the next response.
 
     Raises:
         ProtocolError: a frame is neither decided nor refused, or frames are decided that were not asked for.
@@ -53,17 +58,30 @@ def answers(
     decided = {decisions.frame_index: decisions for decisions in _by_frame(response.decisions, settings)}
     # Most messages bring decisions and nothing else.
     notices = _notices(response.notices, sent) if response.notices else []
-    events = _distribute(response.events, frames, notices) if response.events else {}
     refuses_all = tuple(notice for notice in notices if notice.frame_index is None and notice.refused_frames)
-    out: list[Answer] = []
+    of_message = {frame.index for frame in sent} if refuses_all and sent else set(frames)
+    done: list[tuple[int, FrameDecisions | None, tuple[Notice, ...]]] = []
+    waits = False
     for frame in frames:
         decisions = decided.pop(frame, None)
         about = tuple(notice for notice in notices if notice.frame_index == frame) if notices else ()
+        about = held.pop(frame, ()) + about if held else about
         if decisions is None and not any(notice.refused_frames for notice in about):
-            if not refuses_all:
+            if refuses_all and frame in of_message:
+                about += refuses_all
+            elif held is None:
                 raise ProtocolError(f"frame {frame} was neither decided nor refused")
-            about += refuses_all
-        out.append(Answer(frame, decisions, tuple(events.pop(frame, ())), about))
+            else:
+                waits = True
+        if not waits:
+            done.append((frame, decisions, about))
+        elif decisions is not None:
+            raise ProtocolError(f"frame {frame} was decided before a frame that comes before it")
+        elif about and held is not None:
+            held[frame] = about
+    told = [notice for *_, about in done for notice in about]
+    events = _distribute(response.events, [frame for frame, *_ in done], told) if response.events else {}
+    out = [Answer(frame, decisions, tuple(events.pop(frame, ())), about) for frame, decisions, about in done]
     if decided:
         raise ProtocolError(f"decisions came for frames that await none: {sorted(decided)[:5]}")
     loose = tuple(notice for notice in notices if notice not in refuses_all and notice.frame_index not in frames)

@@ -29,7 +29,9 @@ class Outbox:
         self.last_answered: int | None = None
         """The last frame whose answer is known."""
         self.unanswered = 0
-        """Frames whose answers are not known."""
+        """Frames that the server owes an answer."""
+        self.lagging: deque[EncodedFrame] = deque()
+        """Frames whose message was answered, and which are decided with later ones: the policy has a decision lag."""
         self.most_frames = 0
         """The most frames of a message the server takes; 0: it did not say."""
         self._flow = flow
@@ -52,6 +54,8 @@ class Outbox:
         self._waiting.extendleft(reversed(self._kept))
         self._kept.clear()
         self._owed.clear()
+        self.unanswered += len(self.lagging)
+        self.lagging.clear()
 
     def clear(self) -> None:
         """Nothing will be sent any more."""
@@ -136,10 +140,15 @@ class Outbox:
         """The frames of the oldest message, whose response came."""
         return self._owed.popleft()
 
-    def settle(self, frames: Sequence[EncodedFrame], refused: Collection[int | None]) -> None:
-        """These frames are answered now. Refused ones are not kept: they left no trace in the server's state."""
-        self.last_answered = frames[-1].index
-        self.unanswered -= len(frames)
+    def settle(self, fresh: Sequence[EncodedFrame], answered: int, refused: Collection[int | None]) -> None:
+        """The message of these frames was answered, and of the frames that lag and of these so many, the first ones.
+
+        Refused ones are not kept: they left no trace in the server's state.
+        """
+        self.unanswered -= len(fresh)
+        self.lagging.extend(fresh)
+        for _ in range(answered):
+            self.last_answered = self.lagging.popleft().index
         if refused:
             self._kept = deque(frame for frame in self._kept if frame.index not in refused)
 
@@ -171,7 +180,7 @@ class Outbox:
         Raises:
             ProtocolError: a checkpoint is overdue.
         """
-        answered = len(self._kept) + len(self._waiting) - self.unanswered
+        answered = len(self._kept) + len(self._waiting) - self.unanswered - len(self.lagging)
         if answered > self._checkpoint_interval + max(_RESEND_FRAMES, self._flow.batch):
             raise ProtocolError(
                 f"{answered} frames were answered since the last checkpoint; {self._checkpoint_interval} were agreed"

@@ -36,7 +36,7 @@ from tertium_client.errors import (
     StreamClosedError,
     UsageError,
 )
-from tertium_client.values import Answer
+from tertium_client.values import Answer, Notice
 
 _log = logging.getLogger("tertium_client")
 
@@ -69,6 +69,7 @@ class Session:
         self.over = False
         """Nothing more will come."""
         self._flow = flow
+        self._held: dict[int, tuple[Notice, ...]] = {}
         self._encoder = FrameEncoder(settings)
         self._recorder = recorder
         self._recording: StreamRecorder | None = None
@@ -218,6 +219,7 @@ class Session:
         self.pictures.forget_requests()
         outbox = self._outbox
         outbox.rewind()
+        self._held.clear()
         message = self.settings.message(
             epoch=self._epoch, checkpoint=outbox.checkpoint.state, last_answered=outbox.last_answered
         )
@@ -262,13 +264,17 @@ class Session:
         else:
             frames = self._answered_by(response)
         fresh = self._outbox.unknown(frames)
-        answers = _decode.answers(response, [frame.index for frame in fresh], self.settings, frames)
+        awaited = [frame.index for frame in (*self._outbox.lagging, *fresh)]
+        answers = _decode.answers(response, awaited, self.settings, frames, self._held)
         self._ready.extend(answers)
-        if fresh:
+        if awaited:
+            answered = sum(answer.frame_index is not None for answer in answers)
             refused = {answer.frame_index for answer in answers if answer.decisions is None}
-            self._outbox.settle(fresh, refused)
-            self._unread += len(fresh)
+            self._outbox.settle(fresh, answered, refused)
+            self._unread += answered
             self._backoff.progressed(now)
+        if frames or self._ended:
+            self._check_waiting(response.frames_waiting)
         for request in response.evidence_requests:
             self.pictures.ask(request)
         if response.HasField("checkpoint") and self._outbox.keep_from(response.checkpoint):
@@ -327,6 +333,20 @@ class Session:
         if self._recording is None:
             self._recording = begin_recording(self._recorder, self.settings, self.opened)
         self._recording.write(recorded(frame))
+
+    def _check_waiting(self, told: int) -> None:
+        """Raises where frames were left undecided of which the server does not say that they wait."""
+        waiting = [
+            frame.index
+            for frame in self._outbox.lagging
+            if not any(notice.refused_frames for notice in self._held.get(frame.index, ()))
+        ]
+        if len(waiting) != told:
+            raise ProtocolError(
+                f"frame {waiting[0]} was neither decided nor refused"
+                if waiting and told < len(waiting)
+                else f"{told} frames are said to wait for their decisions, and {len(waiting)} do"
+            )
 
     @property
     def _unread_full(self) -> bool:

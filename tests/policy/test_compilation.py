@@ -105,7 +105,8 @@ def test_a_class_has_its_own_mark_from_which_on_a_track_that_was_never_told_of_c
 
 
 def test_every_value_of_the_tracker_lies_where_the_kernels_read_it() -> None:
-    paths = [path for path in leaves(plain_data()["tracker"]) if not path.startswith("association.class_aware")]
+    apart = {"association.class_aware", "decision_lag"}  # no real numbers: each has its own test
+    paths = [path for path in leaves(plain_data()["tracker"]) if path not in apart]
     assert sorted(paths) == sorted(["association.high", *(path for path, _ in TRACKING)]), "no value is left out"
     policy, values = marked(paths, "tracker")
     [record] = compiled(policy).tracker
@@ -118,6 +119,12 @@ def test_every_value_of_the_tracker_lies_where_the_kernels_read_it() -> None:
 @pytest.mark.parametrize("aware", [False, True])
 def test_whether_classes_count_is_a_switch(aware: object) -> None:
     assert bool(compiled(policy_with({"tracker.association.class_aware": aware})).tracker["class_aware"][0]) is aware
+
+
+@pytest.mark.parametrize("lag", [0, 1, 300])
+def test_answers_wait_for_whole_frames(lag: int) -> None:
+    parameters = compiled(policy_with({"tracker.decision_lag": lag}))
+    assert parameters.decision_lag == parameters.tracker["decision_lag"][0] == lag
 
 
 @pytest.mark.parametrize(("high", "bound"), [(0.0, -1), (1.0, 1)])
@@ -168,7 +175,7 @@ def test_every_field_of_the_kernels_record_of_a_stream_is_filled() -> None:
         {field for *_, field, _ in SETTINGS}
         | {name for _, name in TRACKING}
         | noise
-        | {"high", "class_aware", "want_overlap", "valid_from", "valid_until"}
+        | {"high", "class_aware", "want_overlap", "decision_lag", "valid_from", "valid_until"}
     )
     assert set(TRACKER.names or ()) == named
 

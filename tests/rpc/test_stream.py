@@ -442,7 +442,7 @@ def test_frames_that_were_counted_but_not_answered_are_answered_but_not_counted(
     broken = make_stream(checkpoint_interval=30)
     responses = play(broken, messages[:55])
     resumed = resume(responses[29].checkpoint.state, 49)
-    resumed.skip_counting(broken.counted)
+    resumed.skip_counting(broken.counted, broken.judged)
     again = play(resumed, batched(messages[30:], 4))
     assert indices_told(again) == list(range(50, 80))
     whole = make_stream()

@@ -28,7 +28,7 @@ from tertium.v1 import frames_pb2 as tertium_dot_v1_dot_frames__pb2
 from tertium.v1 import stream_pb2 as tertium_dot_v1_dot_stream__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!tertium/v1/decision_service.proto\x12\ntertium.v1\x1a\x1atertium/v1/decisions.proto\x1a\x19tertium/v1/evidence.proto\x1a\x17tertium/v1/frames.proto\x1a\x17tertium/v1/stream.proto\"\x8c\x01\n\rDecideRequest\x12 \n\x04open\x18\x01 \x01(\x0b\x32\x10.tertium.v1.OpenH\x00\x12$\n\x06\x66rames\x18\x02 \x01(\x0b\x32\x12.tertium.v1.FramesH\x00\x12(\n\x08\x65vidence\x18\x03 \x01(\x0b\x32\x14.tertium.v1.EvidenceH\x00\x42\t\n\x07message\"\x8f\x02\n\x0e\x44\x65\x63ideResponse\x12\"\n\x06opened\x18\x01 \x01(\x0b\x32\x12.tertium.v1.Opened\x12(\n\tdecisions\x18\x02 \x01(\x0b\x32\x15.tertium.v1.Decisions\x12&\n\x06\x65vents\x18\x03 \x03(\x0b\x32\x16.tertium.v1.TrackEvent\x12#\n\x07notices\x18\x04 \x03(\x0b\x32\x12.tertium.v1.Notice\x12*\n\ncheckpoint\x18\x05 \x01(\x0b\x32\x16.tertium.v1.Checkpoint\x12\x36\n\x11\x65vidence_requests\x18\x06 \x03(\x0b\x32\x1b.tertium.v1.EvidenceRequest\"o\n\x12\x44\x65\x63ideBatchRequest\x12\x1e\n\x04open\x18\x01 \x01(\x0b\x32\x10.tertium.v1.Open\x12\"\n\x06\x66rames\x18\x02 \x01(\x0b\x32\x12.tertium.v1.Frames\x12\x15\n\rend_of_stream\x18\x03 \x01(\x08\"\xdc\x01\n\x13\x44\x65\x63ideBatchResponse\x12\"\n\x06opened\x18\x01 \x01(\x0b\x32\x12.tertium.v1.Opened\x12(\n\tdecisions\x18\x02 \x01(\x0b\x32\x15.tertium.v1.Decisions\x12&\n\x06\x65vents\x18\x03 \x03(\x0b\x32\x16.tertium.v1.TrackEvent\x12#\n\x07notices\x18\x04 \x03(\x0b\x32\x12.tertium.v1.Notice\x12*\n\ncheckpoint\x18\x05 \x01(\x0b\x32\x16.tertium.v1.Checkpoint2\xa6\x01\n\x0f\x44\x65\x63isionService\x12\x43\n\x06\x44\x65\x63ide\x12\x19.tertium.v1.DecideRequest\x1a\x1a.tertium.v1.DecideResponse(\x01\x30\x01\x12N\n\x0b\x44\x65\x63ideBatch\x12\x1e.tertium.v1.DecideBatchRequest\x1a\x1f.tertium.v1.DecideBatchResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!tertium/v1/decision_service.proto\x12\ntertium.v1\x1a\x1atertium/v1/decisions.proto\x1a\x19tertium/v1/evidence.proto\x1a\x17tertium/v1/frames.proto\x1a\x17tertium/v1/stream.proto\"\x8c\x01\n\rDecideRequest\x12 \n\x04open\x18\x01 \x01(\x0b\x32\x10.tertium.v1.OpenH\x00\x12$\n\x06\x66rames\x18\x02 \x01(\x0b\x32\x12.tertium.v1.FramesH\x00\x12(\n\x08\x65vidence\x18\x03 \x01(\x0b\x32\x14.tertium.v1.EvidenceH\x00\x42\t\n\x07message\"\xa7\x02\n\x0e\x44\x65\x63ideResponse\x12\"\n\x06opened\x18\x01 \x01(\x0b\x32\x12.tertium.v1.Opened\x12(\n\tdecisions\x18\x02 \x01(\x0b\x32\x15.tertium.v1.Decisions\x12&\n\x06\x65vents\x18\x03 \x03(\x0b\x32\x16.tertium.v1.TrackEvent\x12#\n\x07notices\x18\x04 \x03(\x0b\x32\x12.tertium.v1.Notice\x12*\n\ncheckpoint\x18\x05 \x01(\x0b\x32\x16.tertium.v1.Checkpoint\x12\x36\n\x11\x65vidence_requests\x18\x06 \x03(\x0b\x32\x1b.tertium.v1.EvidenceRequest\x12\x16\n\x0e\x66rames_waiting\x18\x07 \x01(\r\"o\n\x12\x44\x65\x63ideBatchRequest\x12\x1e\n\x04open\x18\x01 \x01(\x0b\x32\x10.tertium.v1.Open\x12\"\n\x06\x66rames\x18\x02 \x01(\x0b\x32\x12.tertium.v1.Frames\x12\x15\n\rend_of_stream\x18\x03 \x01(\x08\"\xdc\x01\n\x13\x44\x65\x63ideBatchResponse\x12\"\n\x06opened\x18\x01 \x01(\x0b\x32\x12.tertium.v1.Opened\x12(\n\tdecisions\x18\x02 \x01(\x0b\x32\x15.tertium.v1.Decisions\x12&\n\x06\x65vents\x18\x03 \x03(\x0b\x32\x16.tertium.v1.TrackEvent\x12#\n\x07notices\x18\x04 \x03(\x0b\x32\x12.tertium.v1.Notice\x12*\n\ncheckpoint\x18\x05 \x01(\x0b\x32\x16.tertium.v1.Checkpoint2\xa6\x01\n\x0f\x44\x65\x63isionService\x12\x43\n\x06\x44\x65\x63ide\x12\x19.tertium.v1.DecideRequest\x1a\x1a.tertium.v1.DecideResponse(\x01\x30\x01\x12N\n\x0b\x44\x65\x63ideBatch\x12\x1e.tertium.v1.DecideBatchRequest\x1a\x1f.tertium.v1.DecideBatchResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,11 +38,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DECIDEREQUEST']._serialized_start=155
   _globals['_DECIDEREQUEST']._serialized_end=295
   _globals['_DECIDERESPONSE']._serialized_start=298
-  _globals['_DECIDERESPONSE']._serialized_end=569
-  _globals['_DECIDEBATCHREQUEST']._serialized_start=571
-  _globals['_DECIDEBATCHREQUEST']._serialized_end=682
-  _globals['_DECIDEBATCHRESPONSE']._serialized_start=685
-  _globals['_DECIDEBATCHRESPONSE']._serialized_end=905
-  _globals['_DECISIONSERVICE']._serialized_start=908
-  _globals['_DECISIONSERVICE']._serialized_end=1074
+  _globals['_DECIDERESPONSE']._serialized_end=593
+  _globals['_DECIDEBATCHREQUEST']._serialized_start=595
+  _globals['_DECIDEBATCHREQUEST']._serialized_end=706
+  _globals['_DECIDEBATCHRESPONSE']._serialized_start=709
+  _globals['_DECIDEBATCHRESPONSE']._serialized_end=929
+  _globals['_DECISIONSERVICE']._serialized_start=932
+  _globals['_DECISIONSERVICE']._serialized_end=1098
 # @@protoc_insertion_point(module_scope)

@@ -21,20 +21,22 @@ class DecideRequest(_message.Message):
     def __init__(self, open: _Optional[_Union[_stream_pb2.Open, _Mapping]] = ..., frames: _Optional[_Union[_frames_pb2.Frames, _Mapping]] = ..., evidence: _Optional[_Union[_evidence_pb2.Evidence, _Mapping]] = ...) -> None: ...
 
 class DecideResponse(_message.Message):
-    __slots__ = ("opened", "decisions", "events", "notices", "checkpoint", "evidence_requests")
+    __slots__ = ("opened", "decisions", "events", "notices", "checkpoint", "evidence_requests", "frames_waiting")
     OPENED_FIELD_NUMBER: _ClassVar[int]
     DECISIONS_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     NOTICES_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     EVIDENCE_REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_WAITING_FIELD_NUMBER: _ClassVar[int]
     opened: _stream_pb2.Opened
     decisions: _decisions_pb2.Decisions
     events: _containers.RepeatedCompositeFieldContainer[_decisions_pb2.TrackEvent]
     notices: _containers.RepeatedCompositeFieldContainer[_decisions_pb2.Notice]
     checkpoint: _stream_pb2.Checkpoint
     evidence_requests: _containers.RepeatedCompositeFieldContainer[_evidence_pb2.EvidenceRequest]
-    def __init__(self, opened: _Optional[_Union[_stream_pb2.Opened, _Mapping]] = ..., decisions: _Optional[_Union[_decisions_pb2.Decisions, _Mapping]] = ..., events: _Optional[_Iterable[_Union[_decisions_pb2.TrackEvent, _Mapping]]] = ..., notices: _Optional[_Iterable[_Union[_decisions_pb2.Notice, _Mapping]]] = ..., checkpoint: _Optional[_Union[_stream_pb2.Checkpoint, _Mapping]] = ..., evidence_requests: _Optional[_Iterable[_Union[_evidence_pb2.EvidenceRequest, _Mapping]]] = ...) -> None: ...
+    frames_waiting: int
+    def __init__(self, opened: _Optional[_Union[_stream_pb2.Opened, _Mapping]] = ..., decisions: _Optional[_Union[_decisions_pb2.Decisions, _Mapping]] = ..., events: _Optional[_Iterable[_Union[_decisions_pb2.TrackEvent, _Mapping]]] = ..., notices: _Optional[_Iterable[_Union[_decisions_pb2.Notice, _Mapping]]] = ..., checkpoint: _Optional[_Union[_stream_pb2.Checkpoint, _Mapping]] = ..., evidence_requests: _Optional[_Iterable[_Union[_evidence_pb2.EvidenceRequest, _Mapping]]] = ..., frames_waiting: _Optional[int] = ...) -> None: ...
 
 class DecideBatchRequest(_message.Message):
     __slots__ = ("open", "frames", "end_of_stream")

@@ -14,7 +14,7 @@ import typer
 
 from tertium_server.errors import StartError, TertiumError
 
-from . import demo, evaluate, policy, quality, replay, review, serve, simulate, tune
+from . import demo, evaluate, explain, policy, quality, replay, review, serve, simulate, tune
 from .failure import FAILED, INTERRUPTED, MISUSED, CommandError
 
 _CommandLineError = cast("type[Exception]", typer.BadParameter.__mro__[2])
@@ -56,6 +56,7 @@ def make_application(*, serving: bool = True) -> typer.Typer:
     application.command("replay", help=replay.HELP)(replay.replay)
     application.command("tune", help=tune.HELP)(tune.tune)
     application.command("evaluate", help=evaluate.HELP)(evaluate.evaluate)
+    application.command("explain", help=explain.HELP)(explain.explain)
     application.command("simulate", help=simulate.HELP)(simulate.simulate)
     application.command("demo", help=demo.HELP)(demo.demo)
     application.add_typer(policy.application, name="policy")

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from tertium_server.engine.addresses import address_table
 from tertium_server.engine.association import FLOAT_ROWS, INTEGER_ROWS
-from tertium_server.engine.layout import BOX_FEATURES, EVENT, TRACK_FEATURES
+from tertium_server.engine.layout import BOX_FEATURES, EVENT, TRACK, TRACK_FEATURES
 
 Int32s = npt.NDArray[np.int32]
 Int64s = npt.NDArray[np.int64]
@@ -93,6 +93,7 @@ class Outputs(NamedTuple):
     coasted_boxes: Float32s
     events: Records
     dismissed: Records
+    trace: Records  # tracks at the last frame, those that end with it too; room for none unless a stream is traced
 
 
 class Scratch(NamedTuple):
@@ -118,11 +119,15 @@ class Scratch(NamedTuple):
     MISMATCH,
     RESETS,
     OTHER_TIME,
-) = range(12)
-PROGRESS_LENGTH = 12
+    TRACED_TRACKS,
+) = range(13)
+PROGRESS_LENGTH = 13
 
 OTHER_PARAMETERS = -1
 """In ``progress[NEEDED]``: the next frame, of capture time ``progress[OTHER_TIME]``, needs other parameters, and no more room."""
+
+TRACED = -2
+"""In ``progress[NEEDED]``: a frame of a traced stream was taken; ``progress[TRACED_TRACKS]`` tracks are in the trace."""
 
 NOT_BEGUN = -1
 """In ``progress[FRAMES_DONE]``: the message is new, and the rest of the vector left from another."""
@@ -134,7 +139,7 @@ COLUMN_NAMES = ("", "counts", "times", "boxes", "scores", "class_ids", "track_id
 class Workspace:
     """Scratch and output buffers, reused from call to call and grown when a message needs more. One a thread; streams may share it."""
 
-    __slots__ = ("decisions", "outputs", "progress", "scratch", "table")
+    __slots__ = ("_companion", "decisions", "outputs", "progress", "scratch", "table")
 
     def __init__(self) -> None:
         self.progress: Int64s = np.zeros(PROGRESS_LENGTH, np.int64)
@@ -154,6 +159,7 @@ class Workspace:
             np.zeros((256, 4), np.float32),
             np.zeros(256, EVENT),
             np.zeros(256, EVENT),
+            np.zeros(0, TRACK),
         )
         self.scratch = Scratch(
             np.zeros((FLOAT_ROWS, 256)),
@@ -162,7 +168,15 @@ class Workspace:
             np.zeros(4096),
         )
         self.decisions = DecisionColumns(self.outputs)
+        self._companion: Workspace | None = None
         self._write_table()
+
+    @property
+    def companion(self) -> "Workspace":
+        """Another one, for streams whose frames are taken and judged apart; made when there is such a stream."""
+        if self._companion is None:
+            self._companion = Workspace()
+        return self._companion
 
     def begin(self, frames: int, detections: int) -> None:
         """Makes the buffers ready for a message of ``frames`` and ``detections``."""
@@ -199,6 +213,22 @@ class Workspace:
             )
             self._write_table()
         return self.decisions
+
+    def holds(self, needed: int) -> bool:
+        """Whether there is room for ``needed`` tracks and detections in one more frame, and for their events and coasted boxes."""
+        out, progress = self.outputs, self.progress
+        return bool(
+            needed <= self.scratch.floats.shape[1]
+            and progress[EVENTS_OUT] + 4 * needed <= out.events.shape[0]
+            and progress[DISMISSED_OUT] + needed <= out.dismissed.shape[0]
+            and progress[COASTED_OUT] + needed <= out.coasted_track_ids.shape[0]
+        )
+
+    def fit_trace(self, needed: int) -> None:
+        """Makes room for ``needed`` tracks in the trace."""
+        if needed > self.outputs.trace.shape[0]:
+            self.outputs = self.outputs._replace(trace=np.zeros(2 * needed, TRACK))
+            self._write_table()
 
     def fit_tracks(self, needed: int) -> None:
         """Makes room for ``needed`` tracks and detections in one frame, and for their events and coasted boxes."""

@@ -60,6 +60,8 @@ def begin(track, judge):
     track.slow = judge.birth_mean
     track.fast_variance = judge.birth_variance
     track.slow_variance = judge.birth_variance
+    track.fast_predicted = judge.birth_variance
+    track.slow_predicted = judge.birth_variance
 
 
 @kernel
@@ -67,6 +69,8 @@ def predict(track, judge, seconds):
     """Lets the levels drift for ``seconds`` (≥ 0)."""
     track.fast_variance += judge.fast_drift * seconds
     track.slow_variance += judge.slow_drift * seconds
+    track.fast_predicted = track.fast_variance
+    track.slow_predicted = track.slow_variance
 
 
 @kernel

@@ -96,6 +96,8 @@ TRACK = np.dtype(
         ("fast_variance", np.float64),
         ("slow", np.float64),
         ("slow_variance", np.float64),
+        ("fast_predicted", np.float64),  # variances before the last frame was fused: what a smoother goes back by
+        ("slow_predicted", np.float64),
         ("measurement", np.float64),  # z of the last detection
         ("log_hits", np.float64),  # natural logarithm of hits, as far as they count
         ("size", np.float64),  # logarithm of its box's height in hundreds of pixels when last seen, as far as it counts
@@ -127,6 +129,7 @@ STREAM = np.dtype(
         ("interval", np.float64),  # seconds between the last two frames
         ("tracks", np.int64),  # records in use
         ("frames", np.int64),  # frames taken, ever
+        ("traced", np.int64),  # 1: tracks are copied out at each frame, for it is judged apart: see lag.py
     ],
     align=True,
 )
@@ -203,6 +206,7 @@ TRACKER = np.dtype(
         ("want_coasted", np.int64),
         ("want_features", np.int64),
         ("want_overlap", np.int64),
+        ("decision_lag", np.int64),  # frames by which answers wait for those after them
     ],
     align=True,
 )

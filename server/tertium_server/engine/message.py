@@ -16,6 +16,7 @@ from tertium_server.engine.columns import (
     NOT_BEGUN,
     OTHER_PARAMETERS,
     OTHER_TIME,
+    TRACED,
 )
 from tertium_server.engine.kernel import array_kernel, kernel
 from tertium_server.engine.layout import FrameStatus
@@ -34,8 +35,8 @@ def run(stream_table, workspace_table, columns, answered):
 def run_frames(stream_table, workspace_table, frames, answered):
     """Runs frames until all are done, or the buffers are too small for the next one, or it needs other parameters.
 
-    Returns True when all frames are done. Otherwise ``progress[NEEDED]`` holds how many tracks and detections the next frame may come to, or
-    OTHER_PARAMETERS, and the call is made again with what it needs. Frames up to index ``answered`` are computed but not counted.
+    Returns True when all frames are done. Otherwise ``progress[NEEDED]`` holds how many tracks and detections the next frame may come to,
+    OTHER_PARAMETERS or TRACED, and the call is made again with what it needs. Frames up to index ``answered`` are computed but not counted.
     """
     streams, trackers, judges, class_lookup, tracks, tally, closed, corners, starts = arrays.stream_arrays(stream_table)
     outputs = arrays.outputs_of(workspace_table)
@@ -70,16 +71,19 @@ def run_frames(stream_table, workspace_table, frames, answered):
                 progress[OTHER_TIME] = time
                 return False
             needed = stream.tracks + count
-            if not _fits(needed, min(needed, tracker.max_tracks), tracks, outputs, scratch, progress):
+            if not _fits(needed, min(needed, tracker.max_tracks), stream, tracks, outputs, scratch, progress):
                 progress[NEEDED] = needed
                 return False
             report.reset = step.advance(
-                streams, trackers, judges, class_lookup, tracks, frames, first, count, index, time, index > answered,
+                streams, trackers, judges, class_lookup, tracks, frames, first, count, index, time, index > answered and stream.traced == 0,
                 outputs, scratch, progress, tally, closed, corners, starts,
             )  # fmt: skip
         report.status = status
         progress[FRAMES_DONE] = place + 1
         progress[DETECTIONS_READ] = first + count
+        if status == _TAKEN and stream.traced:
+            progress[NEEDED] = TRACED
+            return False
     return True
 
 
@@ -92,10 +96,11 @@ def _refuse_all(reports, count):
 
 
 @kernel
-def _fits(needed, needed_tracks, tracks, outputs, scratch, progress):
+def _fits(needed, needed_tracks, stream, tracks, outputs, scratch, progress):
     """Whether a frame that may come to ``needed`` tracks and detections can be run within the buffers."""
     return (
         needed_tracks <= tracks.shape[0]
+        and (stream.traced == 0 or needed_tracks <= outputs.trace.shape[0])
         and needed <= scratch.floats.shape[1]
         and progress[EVENTS_OUT] + 4 * needed <= outputs.events.shape[0]
         and progress[DISMISSED_OUT] + needed <= outputs.dismissed.shape[0]

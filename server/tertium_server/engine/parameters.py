@@ -75,6 +75,15 @@ class EngineParameters:
         ids: Int64s = self.judges["id"][: self.classes]
         return ids
 
+    @property
+    def decision_lag(self) -> int:
+        """Frames by which answers wait for those after them."""
+        return int(self.tracker["decision_lag"][0])
+
+    def holds_at(self, time: int) -> bool:
+        """Whether these are the parameters for a capture time."""
+        return bool(self.tracker["valid_from"][0] <= time < self.tracker["valid_until"][0])
+
     def at(self, time: int) -> "EngineParameters":
         """The parameters that hold at a capture time.
 

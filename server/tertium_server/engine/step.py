@@ -3,7 +3,7 @@
 import numpy as np
 
 from tertium_server.engine import association, decide, evidence, lifecycle, motion, readout, verdict, zones
-from tertium_server.engine.columns import FRAMES_TAKEN, MOST_EDGES, RESETS
+from tertium_server.engine.columns import FRAMES_TAKEN, MOST_EDGES, RESETS, TRACED_TRACKS
 from tertium_server.engine.kernel import kernel
 from tertium_server.engine.layout import DUPLICATE_MEMORY, STEADY, EventReason, Reset, Verdict
 
@@ -57,7 +57,7 @@ def advance(
         track = tracks[slot]
         judge = judges[track.judge_row]
         if track.judged_by != judge.fingerprint:
-            _judge_anew(track, judge, _POLICY_CHANGED, index, time, outputs.events, progress)
+            judge_anew(track, judge, _POLICY_CHANGED, index, time, outputs.events, progress)
         motion.predict(track, tracker, seconds)
         evidence.predict(track, judge, seconds)
     _measure(frames, first, count, tracker, judges, class_lookup, scratch)
@@ -79,13 +79,23 @@ def advance(
     )  # fmt: skip
     if starts.shape[0] > 1:
         _cross_zones(stream, judges, tracks, corners, starts, index, time, outputs.events, progress)
-    _judge_tracks(stream, tracker, judges, tracks, index, time, outputs.events, progress)
+    judge_tracks(stream, tracker, judges, tracks, index, time, outputs.events, progress)
+    if stream.traced:
+        _copy_out(stream, tracks, outputs.trace, progress)
     decide.write_decisions(tracker, judges, tracks, count, index, counting, outputs, scratch, progress, tally)
-    _close(stream, judges, tracks, index, time, counting, outputs.events, outputs.dismissed, progress, closed)
+    close(stream, judges, tracks, index, time, counting, outputs.events, outputs.dismissed, progress, closed)
     decide.write_coasted(stream, tracker, tracks, outputs, progress)
     progress[FRAMES_TAKEN] += 1
     progress[RESETS] += reset != 0
     return reset
+
+
+@kernel
+def _copy_out(stream, tracks, trace, progress):
+    """Copies all tracks, before those that are over are removed."""
+    for slot in range(stream.tracks):
+        trace[slot] = tracks[slot]
+    progress[TRACED_TRACKS] = stream.tracks
 
 
 @kernel
@@ -235,7 +245,8 @@ def _free_slot(streams, trackers, judges, tracks, index, time, counting, events,
 
 
 @kernel
-def _judge_tracks(stream, tracker, judges, tracks, index, time, events, progress):
+def judge_tracks(stream, tracker, judges, tracks, index, time, events, progress):
+    """Gives every track its probability and its verdict, and tells of verdicts that change."""
     for slot in range(stream.tracks):
         track = tracks[slot]
         judge = judges[track.judge_row]
@@ -250,7 +261,7 @@ def _judge_tracks(stream, tracker, judges, tracks, index, time, events, progress
 
 
 @kernel
-def _judge_anew(track, judge, reason, index, time, events, progress):
+def judge_anew(track, judge, reason, index, time, events, progress):
     """Judges a track's evidence by other parameters than before, without hysteresis: nothing of the old ones is left in its verdict."""
     track.judged_by = judge.fingerprint
     track.probability = readout.sigmoid(readout.track_log_odds(track, judge))
@@ -269,11 +280,11 @@ def _cross_zones(stream, judges, tracks, corners, starts, index, time, events, p
         zones.place(track, judges, corners, starts)
         judge = judges[track.judge_row]
         if track.judged_by != judge.fingerprint:
-            _judge_anew(track, judge, _ZONE_CHANGED, index, time, events, progress)
+            judge_anew(track, judge, _ZONE_CHANGED, index, time, events, progress)
 
 
 @kernel
-def _close(stream, judges, tracks, index, time, counting, events, dismissed, progress, closed):
+def close(stream, judges, tracks, index, time, counting, events, dismissed, progress, closed):
     """Removes tracks that are over; the others keep their order."""
     kept = 0
     for slot in range(stream.tracks):

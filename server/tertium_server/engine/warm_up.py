@@ -9,7 +9,7 @@ from tertium_server.engine.stream import StreamEngine
 
 
 def warm_up() -> None:
-    """Compiles or loads every kernel, by running two frames of a stream that nobody sees."""
+    """Compiles or loads every kernel, by running two frames of streams that nobody sees: at once, and judged apart."""
     judges = np.zeros(1, CLASS)
     judges["birth_variance"] = judges["noise"] = judges["miss_noise"] = judges["clip"] = 1.0
     tracker = np.zeros(1, TRACKER)
@@ -23,3 +23,7 @@ def warm_up() -> None:
     engine.advance(frames, workspace)
     engine.adopt(engine.parameters)
     engine.finish(workspace)
+    late = StreamEngine(engine.parameters, settings)
+    late.watch(lambda _: None)
+    late.advance(frames, workspace)
+    late.finish(workspace)

@@ -127,6 +127,7 @@ def _fill_tracker(record: np.void, tracker: Tracker, judgements: Iterable[Judgem
         "want_boxes": settings.include_boxes,
         "want_tracks": settings.include_tracks,
         "want_coasted": settings.include_coasted,
+        "decision_lag": tracker.decision_lag,
         "want_features": settings.include_features,
         # Overlaps cost time that grows with the square of the detections: only where somebody weighs them.
         "want_overlap": settings.include_features

@@ -216,3 +216,5 @@ class Tracker(Value):
     motion: Motion
     association: Association
     lifetime: Lifetime
+    decision_lag: Annotated[int, Field(ge=0, le=300)] = 0
+    """Frames by which answers wait, so that evidence is smoothed by what comes after. 0: each frame is answered at once."""

@@ -102,6 +102,11 @@ class Answer:
         """Adds a notice."""
         self._others().notices.add().MergeFromString(notice.SerializeToString())
 
+    def add_waiting(self, frames: int) -> None:
+        """Says how many frames are not decided yet. DecideBatch leaves none undecided."""
+        if frames and self._kind is _RESPONSE:
+            self._others().frames_waiting = frames
+
     def add_checkpoint(self, state: bytes, last_frame: int | None) -> None:
         """Adds the stream's state after all of this."""
         checkpoint = self._others().checkpoint

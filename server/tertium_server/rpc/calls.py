@@ -50,17 +50,18 @@ class Call:
 
 
 class CountedFrames:
-    """Up to which frame each recent stream was counted, for when it comes back with frames since: no frame counts twice."""
+    """Up to which frame each recent stream, and its decisions, were counted, for when it comes back with frames since: no frame counts twice."""
 
     def __init__(self) -> None:
-        self._counted: OrderedDict[tuple[str, int], int] = OrderedDict()
+        self._counted: OrderedDict[tuple[str, int], tuple[int, int]] = OrderedDict()
         self._lock = threading.Lock()
 
     def remember(self, stream: Stream) -> None:
         """Keeps in mind how far a stream has come; the stream longest unheard of is forgotten."""
         key = (stream.stream_id, stream.epoch)
         with self._lock:
-            self._counted[key] = max(stream.counted, self._counted.get(key, -1))
+            counted, judged = self._counted.get(key, (-1, -1))
+            self._counted[key] = (max(stream.counted, counted), max(stream.judged, judged))
             self._counted.move_to_end(key)
             while len(self._counted) > _REMEMBERED_STREAMS:
                 self._counted.popitem(last=False)
@@ -70,7 +71,7 @@ class CountedFrames:
         with self._lock:
             counted = self._counted.get((stream.stream_id, stream.epoch))
         if counted is not None:
-            stream.skip_counting(counted)
+            stream.skip_counting(*counted)
 
 
 class Calls:

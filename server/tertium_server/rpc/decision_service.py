@@ -126,6 +126,7 @@ class DecisionService:
         if request.end_of_stream:
             stream.finish(answer, desk)
         else:
+            stream.flush(answer, desk)  # a caller that can hold no stream is answered whole
             stream.add_checkpoint(answer)
         self._streams.absorb(stream.group, stream.counts())
         self._calls.counted.remember(stream)

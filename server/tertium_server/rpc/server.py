@@ -27,6 +27,7 @@ from tertium_server.rpc.call_metrics import CallCounter
 from tertium_server.rpc.calls import Calls
 from tertium_server.rpc.decision_service import SERVICE, DecisionService, ServiceLimits
 from tertium_server.rpc.heavy import HeavyWork
+from tertium_server.rpc.ingest_gate import IngestGate
 from tertium_server.rpc.policy_changes import PolicyChanges
 from tertium_server.rpc.policy_service import SERVICE as POLICY_SERVICE
 from tertium_server.rpc.policy_service import PolicyService
@@ -89,7 +90,10 @@ class RpcServer:
         counter.add(health.SERVICE_NAME, "Watch", "server_stream")
         if settings.reflection:
             counter.add(reflection.SERVICE_NAME, "ServerReflectionInfo", "bidi_stream")
-        self._server = aio.server(interceptors=(counter,), options=grpc_options(settings))
+        gate = None if settings.tokens is None else Gate.of_file(settings.tokens)
+        # Outermost: what the counter has wrapped once it hands out without asking anybody again.
+        doors = () if gate is None else (IngestGate(gate, SERVICE),)
+        self._server = aio.server(interceptors=(*doors, counter), options=grpc_options(settings))
         limits = ServiceLimits(settings.open_seconds, settings.max_streams)
         service = DecisionService(
             terms,
@@ -101,9 +105,7 @@ class RpcServer:
             counts=decide,
         )
         self._server.add_generic_rpc_handlers((service.handler(),))
-        policies = PolicyService(
-            keeper, self.policy_changes, None if settings.tokens is None else Gate.of_file(settings.tokens)
-        )
+        policies = PolicyService(keeper, self.policy_changes, gate)
         policy_service_pb2_grpc.add_PolicyServiceServicer_to_server(policies, self._server)
         if review is not None:
             review_service_pb2_grpc.add_ReviewServiceServicer_to_server(review, self._server)

@@ -30,6 +30,11 @@ class Shadow:
         """The policy that is tried."""
         self._engine = StreamEngine.restore(parameters, settings, engine.snapshot())
 
+    @property
+    def waits(self) -> bool:
+        """Whether its answers wait for frames to come."""
+        return self._engine.waits
+
     def follow(self, frames: FrameColumns, active: Workspace, own: Workspace, counts: NDArray[np.int64]) -> None:
         """Judges frames that the stream's engine has just judged, and counts what both said.
 
@@ -88,7 +93,11 @@ class ShadowSeat:
         if self._policy is None:
             return
         self.waits = False
-        self._shadow = Shadow(self._policy, self._stream_id, self._settings, engine)
+        shadow = Shadow(self._policy, self._stream_id, self._settings, engine)
+        if engine.waits or shadow.waits:  # what one says of a frame comes with what the other says of another
+            _LOG.warning("a policy with a decision lag has no shadow, and is none", stream=self._stream_id)
+            return
+        self._shadow = shadow
         if self._counts is None:
             self._counts = np.zeros((len(self._settings.class_names), PAIRS), np.int64)
 

@@ -28,6 +28,7 @@ from tertium_server.rpc.stream_review import StreamReview
 from tertium_server.rpc.terms import StreamTerms
 from tertium_server.rpc.track_ids import TrackIds
 from tertium_server.rpc.track_news import Report, doubts, report
+from tertium_server.rpc.waiting import WaitingFrames
 
 
 class _Sign(bytes):
@@ -74,6 +75,9 @@ class Stream:
         self._answered = max(opening.answered, _NOTHING_YET)
         self._silent = self._answered > self._last_frame
         self._counted = self.engine.answered = self._answered
+        self.engine.keep_silent(self._answered)
+        self._waiting = WaitingFrames()
+        self._late: FrameColumns | None = None
         self._recounting = self._silent
         self._held_counts: StreamCounts | None = None
         self._goodbye = b""
@@ -115,9 +119,16 @@ class Stream:
         """Index of the last frame that was counted, by this server; -1: none."""
         return max(self._counted, self._last_frame)
 
-    def skip_counting(self, last: int) -> None:
-        """Counts nothing of frames up to this index: they were, when the stream was open before."""
-        self._counted = self.engine.answered = max(self._counted, last)
+    @property
+    def judged(self) -> int:
+        """Index of the last frame whose decisions were counted, by this server; -1: none. With a decision lag, frames are counted before."""
+        last = self.engine.last_judged
+        return max(self.engine.answered, _NOTHING_YET if last is None else last)
+
+    def skip_counting(self, last: int, judged: int) -> None:
+        """Counts no frames up to index ``last`` and no decisions up to ``judged``: they were, when the stream was open before."""
+        self._counted = max(self._counted, last)
+        self.engine.answered = max(self.engine.answered, judged)
         self._recounting = self._counted > self._last_frame
 
     def counts(self) -> StreamCounts:
@@ -262,8 +273,21 @@ class Stream:
 
     def finish(self, answer: Answer, desk: Desk) -> None:
         """Ends all tracks and tells of it."""
-        decisions = self.engine.finish(desk.workspace)
+        self._add_late(answer, desk, self.engine.finish(desk.workspace))
+
+    def flush(self, answer: Answer, desk: Desk) -> None:
+        """Adds the decisions on frames that wait for others, made with what is known now."""
+        if self.engine.waits:
+            self._add_late(answer, desk, self.engine.flush(desk.workspace))
+
+    def _add_late(self, answer: Answer, desk: Desk, decisions: DecisionColumns) -> None:
+        if self._waiting:
+            late = self._waiting.take(decisions.frame_indices, self.engine.last_judged)
+            if late is not None:
+                self._late = late if self._late is None else FrameColumns.join([self._late, late])
         self._report(decisions)
+        if self._rulings:
+            self._rulings.apply(decisions)
         answer.add(self.answerer, desk, decisions)
 
     def say_goodbye(self, desk: Desk) -> bytes:
@@ -279,7 +303,7 @@ class Stream:
         if self.review is None:
             return goodbye
         self._goodbye = goodbye
-        return goodbye + self.review.take_along(self.engine.last_frame)[0]
+        return goodbye + self.review.take_along(self.engine.last_judged)[0]
 
     def settle(self) -> None:
         """The last response was written: the stream is over."""
@@ -320,17 +344,20 @@ class Stream:
         review, kept = self.review, self._kept
         if review is None and kept is None:
             return response
+        if self.engine.waits or self._late is not None:
+            # An answer's frames are not those of the message that it answers.
+            request, self._late = self._late if self._late is not None else b"", None
         entry = request, response
         size = len(response) + (len(request) if isinstance(request, bytes) else len(response))
         if kept is not None:
             kept.keep(entry, size)
         if review is None:
             return response
-        review.after(entry, size, self._told, self.engine.last_time)
+        review.after(entry, size, self._told, self.engine.judged_time)
         self._told.clear()
         if not review.letters:
             return response
-        pieces, answers = review.take_along(self.engine.last_frame)
+        pieces, answers = review.take_along(self.engine.last_judged)
         for each in answers:
             self._rule(each)
         return response + pieces
@@ -355,11 +382,11 @@ class Stream:
         state = StreamState(
             self.epoch, self.answerer.letterhead.detections, self._settings_digest, self.engine.snapshot()
         )
-        answer.add_checkpoint(self._terms.sealer.seal(self.stream_id, state), self.engine.last_frame)
+        answer.add_checkpoint(self._terms.sealer.seal(self.stream_id, state), self.engine.last_judged)
 
     def _answer_at_once(self, data: bytes, desk: Desk) -> int:
-        """The codec's answer, for streams that do nothing but answer; its code."""
-        if self._silent or self._recounting or self._recording is not None or self._rulings:
+        """The codec's answer, for streams that do nothing but answer, at once; its code."""
+        if self._silent or self._recounting or self._recording is not None or self._rulings or self.engine.waits:
             return DECLINED
         return desk.answer(data, self.engine, self.answerer.letterhead)
 
@@ -401,7 +428,11 @@ class Stream:
         if count > limit:
             self._tell(notices.tell_too_many_frames(count, limit), answer, fresh_from)
             return
+        waits = self.engine.waits
         decisions = self.engine.advance(frames, desk.workspace)
+        if waits:
+            self._waiting.add(frames, decisions)
+            self._late = self._waiting.take(decisions.frame_indices, self.engine.last_judged)
         if self._shadow.is_taken:  # before people's rulings: one machine is compared with another
             self._shadow.follow(frames, desk.workspace, desk.shadow_workspace)
         self._report(decisions)
@@ -409,6 +440,8 @@ class Stream:
             self._rulings.apply(decisions)
             self._rulings.review(self.engine)
         answer.add(self.answerer, desk, decisions)
+        if waits:
+            answer.add_waiting(self.engine.waiting)
         self._tell_of(decisions, frames, answer, first_frame, first_detection, fresh_from)
 
     def _tell_of(
@@ -459,7 +492,11 @@ class Stream:
         self._recounting = self._recounting and not (reached and self._counted <= self._answered)
 
     def _take_silently(self, frames: FrameColumns, desk: Desk) -> None:
+        waits = self.engine.waits
         decisions = self.engine.advance(frames, desk.workspace)
+        if waits:
+            self._waiting.add(frames, decisions)
+            self._waiting.take(decisions.frame_indices, self.engine.last_judged)
         if self.review is None:
             self.answerer.letterhead.detections += decisions.detections
             return
@@ -468,7 +505,7 @@ class Stream:
         answer.add(self.answerer, desk, decisions)
         response = answer.to_bytes()
         told = [report(decisions, self.answerer)]
-        self.review.after((frames, response), 2 * len(response), told, self.engine.last_time)
+        self.review.after((frames, response), 2 * len(response), told, self.engine.judged_time)
 
 
 def _compiled(policy: Policy, settings: StreamSettings, stream_id: str) -> EngineParameters:

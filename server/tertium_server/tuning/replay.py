@@ -75,21 +75,27 @@ def replay(
         if columns.error or columns.status.any():
             raise _refused(sequence, piece, columns, order.order[builder.filled :])
         resets += int(np.count_nonzero(columns.resets))
-        builder.add(
-            columns.track_ids,
-            columns.probabilities,
-            columns.verdicts,
-            columns.track_probabilities,
-            columns.track_verdicts,
-        )
+        _add(builder, columns)
         if scores is not None:
             times.update(zip(piece.indices.tolist(), piece.times.tolist(), strict=True))
             scores.take(columns.events, times)
         if progress is not None:
             progress(len(piece))
+    rest = engine.finish(workspace)  # with what a policy's lag has held back
+    _add(builder, rest)
     if scores is not None:
-        scores.take(engine.finish(workspace).events, times)
+        scores.take(rest.events, times)
     return builder.build(policy.version, resets)
+
+
+def _add(builder: DecisionsBuilder, columns: DecisionColumns) -> None:
+    builder.add(
+        columns.track_ids,
+        columns.probabilities,
+        columns.verdicts,
+        columns.track_probabilities,
+        columns.track_verdicts,
+    )
 
 
 def stream_settings(sequence: Sequence, *, client_tracks: bool) -> StreamSettings:

@@ -24,7 +24,8 @@ decisions = Table(
     Column("probability", Float, nullable=False, comment="P(real object), 0 to 1"),
     Column("pi", Float, nullable=False, comment="probability that the coin chose it, above 0; 1 for maybe"),
     Column("chosen", Boolean, nullable=False, comment="whether it did: there is a case of the same id"),
-    Index(None, "decided_at", "class_name"),
+    # All that is counted of decisions, again and again, is counted from this index alone.
+    Index("ix_decisions_quality", "decided_at", "class_name", "stratum", "probability"),
 )
 """One row for each decided track: the population that audits are a sample of."""
 

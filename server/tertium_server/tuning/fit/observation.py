@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tertium_server.engine import FrameColumns, StreamEngine, Workspace
+from tertium_server.engine import DecisionColumns, FrameColumns, StreamEngine, Workspace
 from tertium_server.policy import Policy, compile_parameters
 from tertium_server.tuning.decisions import ReplayError
 from tertium_server.tuning.frames import frames_of
@@ -83,17 +84,32 @@ def observe(labelled: Labelled, matches: Matches, policy: Policy, workspace: Wor
         raise ReplayError(sequence.name, f"the engine refused a frame ({columns.error or int(columns.status.max())})")
     back = np.empty(len(sequence), np.int64)
     back[order.order] = np.arange(len(sequence))
-    track_ids = columns.track_ids[back]
+    parts = [_copied(columns), _copied(engine.flush(workspace))]  # the second: what a policy's lag has held back
+    box_features, track_features, probabilities, track_probabilities, track_ids = (
+        np.concatenate(pair)[back] for pair in zip(*parts, strict=True)
+    )
     return Observation(
         labelled,
         matches,
-        columns.box_features[back],
-        columns.track_features[back],
-        columns.probabilities[back],
-        columns.track_probabilities[back],
+        box_features,
+        track_features,
+        probabilities,
+        track_probabilities,
         track_ids,
         _real(track_ids, matches.labels),
     )
+
+
+def _copied(columns: DecisionColumns) -> tuple[NDArray[Any], ...]:
+    """What is kept of decisions, out of the workspace, which is used again."""
+    kept = (
+        columns.box_features,
+        columns.track_features,
+        columns.probabilities,
+        columns.track_probabilities,
+        columns.track_ids,
+    )
+    return tuple(each.copy() for each in kept)
 
 
 def _real(track_ids: NDArray[np.int64], labels: NDArray[np.int8]) -> Floats:

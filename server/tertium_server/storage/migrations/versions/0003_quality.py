@@ -1,4 +1,4 @@
-"""Live quality: labelled frames, leases, and an index by which answers are counted by the time of their decision.
+"""Live quality: labelled frames, leases, and indices from which decisions and answers are counted.
 
 Revision 0003, after 0002.
 """
@@ -39,6 +39,10 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_leases")),
     )
+    op.drop_index("ix_decisions_decided_at_class_name", table_name="decisions")
+    op.create_index(
+        "ix_decisions_quality", "decisions", ["decided_at", "class_name", "stratum", "probability"], unique=False
+    )
     op.create_index(
         "ix_cases_quality",
         "cases",
@@ -49,5 +53,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index("ix_cases_quality", table_name="cases")
+    op.drop_index("ix_decisions_quality", table_name="decisions")
+    op.create_index("ix_decisions_decided_at_class_name", "decisions", ["decided_at", "class_name"], unique=False)
     op.drop_table("leases")
     op.drop_table("truth_counts")

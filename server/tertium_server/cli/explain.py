@@ -1,0 +1,165 @@
+"""`tertium explain`: what moved the decisions on a track, in numbers that add up."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .console import messages, progress_of, waiting
+from .failure import MISUSED, CommandError
+from .recording_options import (
+    RESULTS,
+    ClassNameOption,
+    ClientTracksOption,
+    DetectionsArgument,
+    DetectionsFieldOption,
+    FormatOption,
+    FpsOption,
+    Scores,
+    ScoresOption,
+    SequencesOption,
+    reading_of,
+)
+
+if TYPE_CHECKING:
+    from tertium_server.policy import Policy
+    from tertium_server.tuning.life import Lives
+    from tertium_server.tuning.readers import Sequence
+
+HELP = (
+    "Say why a track was judged as it was, in numbers that add up.\n\n"
+    "The recording is judged by the server's engine. Without --track: its tracks, those first whose verdict changed most. With it: "
+    "the frames at which something happened to the track, and what had moved its log-odds by then: score, fast and slow level of evidence (and "
+    "what each owes to detections, misses and birth), hits, fit, surroundings, size, thresholds, hysteresis.\n\n"
+    "[dim]tertium explain recordings/gate --format mot --track 7 --plot life.svg[/dim]"
+)
+
+_ASKED, _JUDGING = "What is asked", "The judging"
+
+
+def explain(  # noqa: PLR0913  # the options of the command line
+    detections: DetectionsArgument,
+    format: FormatOption,  # noqa: A002  # the option's name
+    *,
+    track: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="The track, counted from 1 as in tertium replay. Without one, tracks are listed.",
+            rich_help_panel=_ASKED,
+            show_default=False,
+        ),
+    ] = None,
+    frame: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            help="All parts of the decisions in this frame alone.",
+            rich_help_panel=_ASKED,
+            show_default=False,
+        ),
+    ] = None,
+    most: Annotated[int, typer.Option(min=1, metavar="N", help="Tracks to list.", rich_help_panel=_ASKED)] = 20,
+    sequences: SequencesOption = "*",
+    class_name: ClassNameOption = "object",
+    scores: ScoresOption = Scores.PROBABILITY,
+    fps: FpsOption = None,
+    detections_field: DetectionsFieldOption = "",
+    client_tracks: ClientTracksOption = False,
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The policy to judge by. Without one: the built-in.", rich_help_panel=_JUDGING
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Draw the track's life, too: a .png or .svg. Needs matplotlib: pip install 'tertium\\[plot]'.",
+            rich_help_panel=RESULTS,
+            show_default=False,
+        ),
+    ] = None,
+    json_out: Annotated[
+        bool, typer.Option("--json", help="Write JSON, with every frame, in place of tables.", rich_help_panel=RESULTS)
+    ] = False,
+) -> None:
+    """The command; HELP says what it does."""
+    _check_asked(track, frame, plot)
+    # From here on things are slow to load.
+    from tertium_server.tuning.readers import read_detections  # noqa: PLC0415
+
+    options = reading_of(class_name, scores, fps, detections_field)
+    recorded = read_detections(detections, format.value, options, sequences)
+    for warning in (warning for sequence in recorded for warning in sequence.warnings):
+        messages().print(f"[yellow]warning[/yellow] {warning}", soft_wrap=True)
+    if track is not None and len(recorded) > 1:
+        names = ", ".join(sequence.name for sequence in recorded[:5])
+        raise CommandError(f"there are {len(recorded)} sequences ({names} …); name one with --sequences", MISUSED)
+    judge = _policy(policy)
+    for sequence in recorded:
+        lives = _watch(sequence, judge, track, client_tracks=client_tracks)
+        _write(sequence, lives, track, frame, most, json_out=json_out)
+        if plot is not None and track is not None:
+            from tertium_server.tuning.life_plot import draw  # noqa: PLC0415  # loads matplotlib
+
+            draw(lives.frames[track], f"{sequence.name}, track {track}, policy {lives.policy_version}", plot)
+            messages().print(f"wrote {plot}", soft_wrap=True)
+
+
+def _check_asked(track: int | None, frame: int | None, plot: Path | None) -> None:
+    """Raises a CommandError where options do not fit together."""
+    if track is None and (frame is not None or plot is not None):
+        option = "--frame" if frame is not None else "--plot"
+        raise CommandError(f"{option} needs --track: name the track, or leave it out to list them", MISUSED)
+    if plot is not None and plot.suffix not in {".png", ".svg"}:
+        raise CommandError(f"--plot {plot}: end the name in .png or .svg", MISUSED)
+    if plot is not None:
+        from importlib.util import find_spec  # noqa: PLC0415  # only here
+
+        if find_spec("matplotlib") is None:
+            raise CommandError("--plot needs matplotlib: pip install 'tertium[plot]'")
+
+
+def _policy(file: Path | None) -> Policy:
+    from tertium_server.engine import warm_up  # noqa: PLC0415  # loads numba
+    from tertium_server.policy import PolicyError, default_policy, load_policy  # noqa: PLC0415  # likewise
+
+    try:
+        policy = default_policy() if file is None else load_policy(file)
+    except PolicyError as error:
+        raise CommandError(str(error)) from error
+    with waiting("Compiling the engine: half a minute the first time, a second from then on"):
+        warm_up()
+    return policy
+
+
+def _watch(sequence: Sequence, policy: Policy, track: int | None, *, client_tracks: bool) -> Lives:
+    from tertium_server.tuning.life import watch_lives  # noqa: PLC0415  # loads numba
+
+    with progress_of(sequence.length) as bar:
+        bar.name(sequence.name)
+        wanted = () if track is None else (track,)
+        return watch_lives(sequence, policy, wanted, client_tracks=client_tracks, progress=bar.advance)
+
+
+def _write(
+    sequence: Sequence, lives: Lives, track: int | None, frame: int | None, most: int, *, json_out: bool
+) -> None:
+    from .explain_tables import document, show_frame, show_life, show_list  # noqa: PLC0415  # loads rich
+
+    if json_out:
+        json.dump(document(sequence.name, lives, track, frame), sys.stdout, indent=2)
+        sys.stdout.write("\n")
+    elif track is None:
+        show_list(sequence.name, lives, most)
+    elif frame is None:
+        show_life(sequence.name, lives, track)
+    else:
+        show_frame(lives, track, frame)
