@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
-from quality import quality
-from review import review
-from service import service
+from quality_board import quality
+from review_board import review
+from service_board import service
 
 FOLDER = Path(__file__).parent / "dashboards"
 _TITLES = (("tertium-service", "Service"), ("tertium-quality", "Quality"), ("tertium-review", "Review"))

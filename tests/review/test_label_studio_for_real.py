@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ from tertium_server.review.values import Answer
 from tertium_server.storage import open_store, sqlite_url
 from tests.review.fake_label_studio import LEGACY
 from tests.review.test_label_studio import Set, shown
-from tests.servers import wait_until
 
+BOOTS_WITHIN = 900.0
+"""Seconds: it makes its database first, on a machine that may be busy."""
 VARIABLE = "TERTIUM_TEST_LABEL_STUDIO"
 pytestmark = [
     pytest.mark.labelstudio,
@@ -44,7 +46,10 @@ def boot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )
     address = f"http://127.0.0.1:{port}"
     try:
-        wait_until(lambda: process.poll() is not None or _is_up(address), "Label Studio")
+        until = time.monotonic() + BOOTS_WITHIN
+        while process.poll() is None and not _is_up(address):
+            assert time.monotonic() < until, "Label Studio does not come up"
+            time.sleep(1.0)
         assert process.poll() is None, (folder / "log").read_text()
         yield address
     finally:

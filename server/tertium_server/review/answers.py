@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import Connection, and_, or_, select, update
+from sqlalchemy import Connection, and_, exists, or_, select, update
 
 from tertium_server.review.rows import to_answer
-from tertium_server.review.values import StreamAnswer
+from tertium_server.review.values import DecidedBy, StreamAnswer
 from tertium_server.storage.tables import review
 
 _answers = review.answers.c
@@ -22,6 +22,25 @@ def undelivered(connection: Connection, streams: Collection[str], after: int = 0
         select(review.answers)
         .where(_answers.stream_id.in_(sorted(streams)), _answers.delivered_at.is_(None), _answers.seq > after)
         .order_by(_answers.seq)
+        .limit(_MOST)
+    )
+    return [to_answer(row) for row in connection.execute(query).mappings()]
+
+
+def standing(connection: Connection, stream: str, epoch: int) -> list[StreamAnswer]:
+    """What a stream was told last of each of its tracks, newest first: a server that has just started does not know it."""
+    newer = review.answers.alias("newer").c
+    superseded = exists().where(newer.case_id == _answers.case_id, newer.seq > _answers.seq)
+    query = (
+        select(review.answers)
+        .where(
+            _answers.stream_id == stream,
+            _answers.delivered_at.is_not(None),
+            _answers.epoch == epoch,
+            _answers.decided_by != DecidedBy.MACHINE.value,
+            ~superseded,
+        )
+        .order_by(_answers.seq.desc())
         .limit(_MOST)
     )
     return [to_answer(row) for row in connection.execute(query).mappings()]

@@ -189,6 +189,11 @@ class ReviewOffice:
         with self.store.read() as connection:
             return answers.undelivered(connection, streams, after)
 
+    def standing(self, stream: str, epoch: int) -> list[StreamAnswer]:
+        """What holds of a stream's tracks by people, or by deadlines, and was told to it before."""
+        with self.store.read() as connection:
+            return answers.standing(connection, stream, epoch)
+
     def mark_delivered(self, seqs: Sequence[int], epoch: int, frame: int) -> None:
         """Answers went out to their stream, in the response whose last frame is ``frame``."""
         with self.store.write() as connection:

@@ -83,9 +83,9 @@ def _write_csv(out: io.BytesIO, table: Table) -> None:
 
 
 def _write_parquet(out: io.BytesIO, table: Table) -> None:
-    import pyarrow as pa  # noqa: PLC0415  # optional
-    import pyarrow.parquet as pq  # noqa: PLC0415  # likewise
-
+    # Optional, so not among the imports.
+    pa: Any = import_module("pyarrow")
+    pq: Any = import_module("pyarrow.parquet")
     schema = pa.schema([(name, kind.value[1]) for name, kind in table.columns.items()])
     with pq.ParquetWriter(out, schema, compression="zstd") as writer:
         for rows in _pieces(table.rows):
