@@ -16,7 +16,7 @@ from tertium_server.quality.instruments import QualityMetrics
 from tertium_server.quality.leading import Leadership
 from tertium_server.quality.tallying import BUCKET_MICROS, Span, TallyRows, first_bucket
 from tertium_server.quality.values import MICROS, Window
-from tertium_server.storage import Database, StoreError, StoreUnavailableError
+from tertium_server.storage import Database, StoreUnavailableError
 from tertium_server.storage.tables import review
 
 _LEASE = "quality"
@@ -112,7 +112,7 @@ class QualityDepartment:
             self._stopping.wait(self._seconds)
         try:
             self._leadership.give_up()
-        except StoreError as error:
+        except Exception as error:  # noqa: BLE001 - whatever ails the store, the server ends in order
             self._complain("the lease of estimates stays until it expires", error)
 
     def _complain(self, message: str, error: Exception) -> None:
