@@ -23,7 +23,8 @@ from tertium_server.policy.keeper import InForce
 from tertium_server.rpc.checkpoint import CheckpointSealer
 from tertium_server.rpc.desk import Desk
 from tertium_server.rpc.opening import EpochClock, FrameLimits, Opening, check_open
-from tertium_server.rpc.stream import Stream, StreamTerms
+from tertium_server.rpc.stream import Stream
+from tertium_server.rpc.terms import StreamTerms
 from tertium_server.rpc.warm_up import warm_up
 
 _FRAMES = 600

@@ -46,7 +46,7 @@ from tertium_server.rpc.quality_service import QualityService
 from tertium_server.rpc.review_service import ReviewService
 from tertium_server.rpc.reviewing import ReviewLimits, ReviewLink
 from tertium_server.rpc.server import RpcServer
-from tertium_server.rpc.stream import StreamTerms
+from tertium_server.rpc.terms import StreamTerms
 from tertium_server.rpc.track_states import TrackStates
 from tertium_server.rpc.warm_up import warm_up
 from tertium_server.storage import open_store, sqlite_url
@@ -403,6 +403,9 @@ def _make_data_dir(settings: Settings) -> None:
         raise StartError(f"--data-dir {settings.data_dir}: can't be written; name another folder")
 
 
+_TYPICAL_TRACKS = 20  # what a detection is compared with, in settings that count work in detections
+
+
 def _make_terms(
     settings: Settings,
     keeper: PolicyKeeper,
@@ -421,6 +424,7 @@ def _make_terms(
         epochs=EpochClock(),
         recorder=recorder,
         review=link,
+        most_work=settings.heavy_detections * _TYPICAL_TRACKS,
         keeping=keeping,
     )
 

@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -49,7 +49,7 @@ class Sink:
                 self.send_response(204)
                 self.end_headers()
 
-            def log_message(self, *_: object) -> None:  # type: ignore[override]  # as little as can be
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
                 pass
 
         self._server = HTTPServer(("127.0.0.1", 0), Handler)
@@ -135,7 +135,7 @@ class World:
                 TERTIUM_WEBHOOK=sink.url,
                 TERTIUM_WEBHOOK_SECRET="sixteen letters or more",  # noqa: S106 - nobody's
                 TERTIUM_RECORD=str(folder / "recordings"),
-                TERTIUM_ESTIMATE_SECONDS="0.5",
+                TERTIUM_ESTIMATE_SECONDS="2",
             )
         )
         self._streams = self._stack.enter_context(ExitStack())
@@ -145,7 +145,8 @@ class World:
     def live(self) -> None:
         """What happens: cameras play while people answer."""
         self.prometheus.wait_until_ready()
-        client = self._streams.enter_context(Client(self.server.listen))
+        camera = (("authorization", "Bearer camera token"),)
+        client = self._streams.enter_context(Client(self.server.listen, metadata=camera))
         with self._reviewers() as answer:
             *first, north, south = self._footage
             for footage in first:
@@ -161,7 +162,7 @@ class World:
                 answer()
 
     @contextmanager
-    def _reviewers(self) -> Iterator[Callable[[], None]]:
+    def _reviewers(self) -> Generator[Callable[[], None]]:
         """Has two people answer what waits, both alike: a case in five is left lying."""
         address = f"http://{self.server.metrics}/review/api/"
         with ExitStack() as stack:
@@ -202,7 +203,8 @@ def _policy(path: Path) -> Path:
 
 
 def _tokens(path: Path) -> Path:
-    path.write_text("".join(entry_for(f"{name} token", name, [Role.REVIEW]) for name in REVIEWERS))
+    people = [entry_for(f"{name} token", name, [Role.REVIEW]) for name in REVIEWERS]
+    path.write_text("".join([*people, entry_for("camera token", "camera", [Role.INGEST])]))
     return path
 
 

@@ -149,7 +149,7 @@ class Journal:
         *("track_ids", "probabilities", "verdicts", "boxes", "box_features", "track_features"),
         *("track_probabilities", "track_lower", "track_upper", "track_verdicts"),
         *("coasted_counts", "coasted_track_ids", "coasted_boxes", "coasted_probabilities", "coasted_verdicts"),
-        "events",
+        *("events", "dismissed"),
     )
 
     def __init__(self) -> None:

@@ -146,3 +146,55 @@ def test_an_event_carries_the_numbers_of_its_frame() -> None:
         assert [event["evidence_slow"], event["evidence_fast"]] == journal["track_features"][index, 1:3].astype(
             np.float32
         ).tolist()
+
+
+@pytest.mark.parametrize("least", [1, 3, 9])
+@pytest.mark.parametrize("seed", SEEDS)
+class TestTracksThatNeverLeftNo:
+    """Nobody is told of them but review, which has to know how many there were."""
+
+    def played(self, seed: int, least: int) -> tuple[Journal, np.ndarray]:
+        cautious = policy_with(
+            {
+                "defaults.track.thresholds": {"yes": 0.95, "no": 0.9, "margin": 0.02, "hold": 0.3},
+                "review.audit_no_hits": least,
+            }
+        )
+        engine = engine_with(cautious, frame_width=640, frame_height=360, max_tracks=20, max_detections=20)
+        journal = play(engine, troubled(seed), finish=True)
+        return journal, engine.closed
+
+    def test_are_told_apart_from_the_others_once_each(self, seed: int, least: int) -> None:
+        journal, closed = self.played(seed, least)
+        dismissed, events = journal["dismissed"], journal["events"]
+        ended = events[events["type"] == EventType.ENDED]
+        assert len(dismissed)
+        assert not set(dismissed["track_id"].tolist()) & set(events["track_id"].tolist())
+        assert len(set(dismissed["track_id"].tolist())) == len(dismissed)
+        assert (dismissed["type"] == EventType.ENDED).all()
+        assert (dismissed["to_verdict"] == NO).all()
+        if least == 1:
+            assert len(dismissed) + len(ended) == closed.sum()
+
+    def test_have_had_enough_detections_and_none_is_missing(self, seed: int, least: int) -> None:
+        journal, _ = self.played(seed, least)
+        seen = {
+            track: int(count) for track, count in zip(*np.unique(journal["track_ids"], return_counts=True), strict=True)
+        }
+        told = set(journal["events"]["track_id"].tolist())
+        expected = {track for track, count in seen.items() if count >= least and track not in told}
+        assert set(journal["dismissed"]["track_id"].tolist()) == expected
+        assert {int(each["track_id"]): int(each["hits"]) for each in journal["dismissed"]} == {
+            track: seen[track] for track in expected
+        }
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_events_carry_the_capture_time_of_their_frame(seed: int) -> None:
+    journal = told(seed)
+    frames = troubled(seed)
+    taken = {
+        each.index: each.time for each, status in zip(frames, journal["status"].tolist(), strict=True) if status == 0
+    }
+    for name in ("events", "dismissed"):
+        assert journal[name]["time"].tolist() == [taken[index] for index in journal[name]["frame_index"].tolist()]

@@ -90,11 +90,18 @@ def test_weights_that_are_left_out_are_those_of_the_whole() -> None:
 
 
 def test_every_field_of_the_kernels_record_of_a_class_comes_from_the_policy() -> None:
-    assert set(CLASS.names or ()) == {"id", "fingerprint", *HEIGHTS.values(), *(name for _, name, _ in JUDGE)}
+    beside = {"id", "fingerprint", "dismissed_hits"}
+    assert set(CLASS.names or ()) == {*beside, *HEIGHTS.values(), *(name for _, name, _ in JUDGE)}
     assert {name: CLASS[name].shape for name in ("box_weights", "track_weights")} == {
         "box_weights": (BOX_FEATURES,),
         "track_weights": (TRACK_FEATURES,),
     }
+
+
+def test_a_class_has_its_own_mark_from_which_on_a_track_that_was_never_told_of_counts() -> None:
+    policy = policy_with({"review.audit_no_hits": 5, "review.classes": {"car": {"audit_no_hits": 9}}})
+    records = compile_parameters(policy, StreamSettings(class_names={3: "person", 4: "car"})).judges
+    assert dict(zip(records["id"].tolist(), records["dismissed_hits"].tolist(), strict=True)) == {3: 5, 4: 9}
 
 
 def test_every_value_of_the_tracker_lies_where_the_kernels_read_it() -> None:

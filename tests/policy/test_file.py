@@ -143,6 +143,7 @@ def sections(content: dict[str, Any], *before: str) -> list[tuple[str, ...]]:
 OPTIONAL = {
     ("known_classes",), ("groups",), ("streams",), ("zones",), ("profiles",),
     ("about",), ("about", "author"), ("about", "reason"), ("about", "created"),
+    ("reference",), ("reference", "scores"),
     ("number",), ("provenance",), ("classes",), ("defaults", "evidence", "noise"),
     ("tracker", "association", "class_aware"), ("tracker", "decision_lag"),
     *(("defaults", "box", "weights", name) for name in (

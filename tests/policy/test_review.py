@@ -49,3 +49,17 @@ def test_a_class_that_does_not_exist_is_found() -> None:
     text = f"{dump_policy(default_policy())}\nknown_classes: [car]\nreview: {{classes: {{cat: {{deadline: 60}}}}}}\n"
     with pytest.raises(PolicyError, match="cat"):
         parse_policy(text, "test")
+
+
+def test_unlikely_tracks_are_audited_less_often_and_none_never() -> None:
+    rules = default_policy().review
+    shares = [rules.audit_of_dismissed(probability) for probability in (0.0, 0.001, 0.02, 0.1, 0.5)]
+    assert shares == sorted(shares)
+    assert shares[0] > 0.0
+    assert shares[-1] == rules.audit_no
+    assert all(share <= rules.audit_no for share in shares)
+
+
+def test_no_audit_share_is_scaled_away() -> None:
+    rules = policy_with("{audit_no: 0.0001}").review
+    assert rules.audit_of_dismissed(1e-9) == rules.audit_no == 0.0001

@@ -276,3 +276,28 @@ def test_truth_is_forgotten_when_it_has_left_all_windows(file_store: Database, c
     department(file_store, clock).refresh()
     with file_store.read() as connection:
         assert truths.newest_report(connection)[1] == 4
+
+
+def test_frames_that_people_counted_give_recall_of_all_classes_together(file_store: Database, clock: Clock) -> None:
+    cases = office(file_store, clock).book([track(number, Stratum.MAYBE) for number in range(60)])
+    rows = [
+        {
+            "case_id": case, "stream_group": "default", "decided_at": START - place * MICROS, "pi": 0.01 * (1 + place % 2),
+            "shown": 4, "expected": 3.5, "yes": 3, "expected_yes": 2.8, "missed": 1 if place % 2 else None, "answered_at": START,
+        }
+        for place, case in enumerate(cases)
+    ]  # fmt: skip
+    clock.pass_by(1)
+    with file_store.write() as connection:
+        connection.execute(review.frame_audits.insert(), rows[:58])
+    made = department(file_store, clock)
+    made.refresh()
+    assert made.metrics.book is not None
+    assert made.metrics.book.estimates[ALL, Window.HOUR, Method.FRAME_AUDIT].recall.effective_samples == 29
+    with file_store.write() as connection:
+        connection.execute(review.frame_audits.insert(), rows[58:])
+    made.refresh()
+    told = samples(made)
+    assert told["tertium_recall_estimate_ratio", (ALL, "1h", "frame_audit")] == pytest.approx(2.8 / 4.5)
+    assert math.isnan(told["tertium_precision_estimate_ratio", (ALL, "1h", "frame_audit")])
+    assert ("tertium_recall_estimate_ratio", ("person", "1h", "frame_audit")) not in told

@@ -15,7 +15,8 @@ from tertium_server.policy.keeper import InForce
 from tertium_server.rpc.checkpoint import CheckpointSealer
 from tertium_server.rpc.desk import Desk
 from tertium_server.rpc.opening import EpochClock, FrameLimits, check_open
-from tertium_server.rpc.stream import Stream, StreamTerms
+from tertium_server.rpc.stream import Stream
+from tertium_server.rpc.terms import StreamTerms
 from tests.scenes import Scene, scene
 
 Request = decision_service_pb2.DecideRequest

@@ -24,7 +24,8 @@ from tertium_server.review.values import Answer, Case, Source
 from tertium_server.rpc.desk import Desk
 from tertium_server.rpc.film import Film
 from tertium_server.rpc.reviewing import ReviewLimits, ReviewLink
-from tertium_server.rpc.stream import SILENCE, Stream, StreamTerms
+from tertium_server.rpc.stream import SILENCE, TOO_HEAVY, Stream
+from tertium_server.rpc.terms import StreamTerms
 from tertium_server.storage import Database, open_store, sqlite_url
 from tertium_server.storage.tables import review
 from tests.policies import plain_data
@@ -68,6 +69,8 @@ class Set:
         """As the service does it."""
         data = request.SerializeToString()
         response = stream.answer(data, self.desk)
+        if response is TOO_HEAVY:
+            response = stream.answer_heavy(data, self.desk)
         return Response() if response is SILENCE else Response.FromString(stream.reviewed(data, response))
 
     def end(self, stream: Stream) -> Response:
@@ -149,6 +152,42 @@ def test_a_confident_track_is_audited_when_it_ends(setup: Set) -> None:
     setup.end(stream)
     (case,) = setup.cases()
     assert (case.source, case.pi) == (Source.AUDIT_YES, 1.0)
+
+
+def unlikely(first: int, last: int) -> list[Frames]:
+    """An object with scores that never get it out of NO."""
+    return [one_frame(index, [(*BOX, 0.02)]) for index in range(first, last)]
+
+
+def test_tracks_that_nobody_was_told_of_are_decisions_and_some_are_audited(setup: Set) -> None:
+    tracks = set()
+    for epoch in range(1, 41):
+        stream = setup.open(epoch=epoch)
+        told = setup.play(stream, unlikely(0, 12)) + setup.play(stream, nothing(12, 80))
+        assert not started(told)
+        tracks.add(told[0].decisions.track_ids[0])
+    cases = setup.cases()
+    # The coin favours those in doubt, and these are far from it.
+    (share,) = {case.pi for case in cases}
+    assert 0.0 < share < 1.0
+    assert share == policy().review.audit_of_dismissed(cases[0].probability)
+    assert 0 < len(cases) < len(tracks) == 40
+    assert {case.track_id for case in cases} <= tracks
+    assert {(case.source, case.first_frame) for case in cases} == {(Source.AUDIT_NO, 0)}
+    assert len(setup.gallery.footage(cases[0].id).frames) == 12
+    with setup.store.read() as connection:
+        rows = connection.execute(select(review.decisions)).all()
+    assert {row.track_id for row in rows} == tracks
+    assert {(row.stratum, row.pi) for row in rows} == {("auto_no", share)}
+
+
+def test_a_flash_that_nobody_was_told_of_is_no_decision(setup: Set) -> None:
+    stream = setup.open()
+    setup.play(stream, unlikely(0, 2) + nothing(2, 80))
+    setup.end(stream)
+    assert setup.cases() == []
+    with setup.store.read() as connection:
+        assert connection.execute(select(review.decisions.c.id)).all() == []
 
 
 def test_how_frames_are_batched_does_not_matter(setup: Set) -> None:
@@ -349,7 +388,7 @@ def test_pictures_are_asked_for_and_kept(setup: Set) -> None:
         for frame in request.frame_indices
     ]
     evidence = evidence_pb2.Evidence(request_id=request.request_id, pictures=pictures)
-    assert stream.answer(Request(evidence=evidence).SerializeToString(), setup.desk) is SILENCE
+    assert stream.answer_heavy(Request(evidence=evidence).SerializeToString(), setup.desk) is SILENCE
     setup.work()
     assert [each.frame_index for each in setup.gallery.pictures(case.id)] == sorted(request.frame_indices)
 

@@ -7,13 +7,16 @@ import pytest
 from tertium_server.tuning.curve import Curve
 from tertium_server.tuning.intervals import (
     Interval,
+    curve_draws,
     curve_intervals,
     difference_intervals,
     draw,
     figure_intervals,
     share_interval,
 )
-from tertium_server.tuning.units import BlockCounts, Units
+from tertium_server.tuning.matching import label_changes
+from tertium_server.tuning.units import BlockCounts, Place, Units, box_units
+from tests.tuning.labelled import crowd
 from tests.tuning.scattered import scattered
 
 FIGURES = ("precision", "recall", "f1")
@@ -58,6 +61,28 @@ def test_what_is_read_off_a_curve_is_read_off_each_resample() -> None:
     for name, values in expected.items():
         interval = getattr(intervals, name)
         assert [interval.low, interval.high] == pytest.approx(middle(values))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_each_resample_gives_what_its_own_curve_gives_to_the_last_bit(seed: int) -> None:
+    # Changes by falling IoU go both ways: a box that comes in re-pairs others. Scores are few, so that many are equal.
+    labelled = crowd(seed, frames=6, objects=2 if seed % 2 else 5, decimals=1)
+    rule = "iou" if seed % 3 else "score"
+    units = box_units(
+        labelled, label_changes(labelled, labelled.sequence.scores, 0.5, rule), Place.of_all([labelled])[0]
+    )
+    given = curve_draws(units, seed, 40, recommended=False)
+    for index, curve in enumerate(curves(units, seed, 40)):
+        area = curve.average_precision
+        assert given["average_precision"][index] == pytest.approx(area, rel=1e-12, nan_ok=True)
+        if curve.obstacle:
+            assert math.isnan(given["best_f1"][index])
+            assert math.isnan(given["best_threshold"][index])
+        else:
+            assert (given["best_f1"][index], given["best_threshold"][index]) == (
+                curve.best().f1,
+                curve.best().threshold,
+            )
 
 
 def test_the_same_seed_gives_the_same_and_another_another() -> None:

@@ -68,7 +68,8 @@ def outputs_of(table):
         carray(at(table, 11), rows(table, 11), np.uint8),
         carray(at(table, 12), rows_and_columns(table, 12), np.float32),
         carray(at(table, 13), rows(table, 13), EVENT),
-        carray(at(table, 14), rows(table, 14), TRACK),
+        carray(at(table, 14), rows(table, 14), EVENT),
+        carray(at(table, 15), rows(table, 15), TRACK),
     )
 
 
@@ -76,17 +77,17 @@ def outputs_of(table):
 def scratch_of(table):
     """The :class:`Scratch` of a workspace's table."""
     return Scratch(
-        carray(at(table, 15), rows_and_columns(table, 15), np.float64),
-        carray(at(table, 16), rows_and_columns(table, 16), np.int64),
-        carray(at(table, 17), rows(table, 17), np.int64),
-        carray(at(table, 18), rows(table, 18), np.float64),
+        carray(at(table, 16), rows_and_columns(table, 16), np.float64),
+        carray(at(table, 17), rows_and_columns(table, 17), np.int64),
+        carray(at(table, 18), rows(table, 18), np.int64),
+        carray(at(table, 19), rows(table, 19), np.float64),
     )
 
 
 @array_kernel
 def progress_of(table):
     """The progress vector of a workspace's table."""
-    return carray(at(table, 19), rows(table, 19), np.int64)
+    return carray(at(table, 20), rows(table, 20), np.int64)
 
 
 @array_kernel

@@ -92,6 +92,7 @@ class Outputs(NamedTuple):
     coasted_verdicts: UInt8s
     coasted_boxes: Float32s
     events: Records
+    dismissed: Records
     trace: Records  # tracks at the last frame, those that end with it too; room for none unless a stream is traced
 
 
@@ -112,14 +113,15 @@ class Scratch(NamedTuple):
     DETECTIONS_OUT,
     COASTED_OUT,
     EVENTS_OUT,
+    DISMISSED_OUT,
     MOST_EDGES,
     NEEDED,
     MISMATCH,
     RESETS,
     OTHER_TIME,
     TRACED_TRACKS,
-) = range(12)
-PROGRESS_LENGTH = 12
+) = range(13)
+PROGRESS_LENGTH = 13
 
 OTHER_PARAMETERS = -1
 """In ``progress[NEEDED]``: the next frame, of capture time ``progress[OTHER_TIME]``, needs other parameters, and no more room."""
@@ -155,6 +157,7 @@ class Workspace:
             np.zeros(256, np.float32),
             np.zeros(256, np.uint8),
             np.zeros((256, 4), np.float32),
+            np.zeros(256, EVENT),
             np.zeros(256, EVENT),
             np.zeros(0, TRACK),
         )
@@ -217,6 +220,7 @@ class Workspace:
         return bool(
             needed <= self.scratch.floats.shape[1]
             and progress[EVENTS_OUT] + 4 * needed <= out.events.shape[0]
+            and progress[DISMISSED_OUT] + needed <= out.dismissed.shape[0]
             and progress[COASTED_OUT] + needed <= out.coasted_track_ids.shape[0]
         )
 
@@ -231,6 +235,7 @@ class Workspace:
         out, progress = self.outputs, self.progress
         coasted = int(progress[COASTED_OUT]) + needed
         events = int(progress[EVENTS_OUT]) + 4 * needed
+        dismissed = int(progress[DISMISSED_OUT]) + needed
         if coasted > out.coasted_track_ids.shape[0]:
             out = out._replace(
                 coasted_track_ids=_longer(out.coasted_track_ids, coasted),
@@ -240,6 +245,8 @@ class Workspace:
             )
         if events > out.events.shape[0]:
             out = out._replace(events=_longer(out.events, events))
+        if dismissed > out.dismissed.shape[0]:
+            out = out._replace(dismissed=_longer(out.dismissed, dismissed))
         self.outputs = out
         if needed > self.scratch.floats.shape[1]:
             room = 2 * needed
@@ -271,7 +278,9 @@ class DecisionColumns:
     T frames were taken, with M detections in all, in the caller's order; C tracks coasted.
     """
 
-    __slots__ = ("_outputs", "coasted", "detections", "error", "event_count", "frames", "reset_count", "sent")
+    __slots__ = (
+        "_outputs", "coasted", "detections", "dismissed_count", "error", "event_count", "frames", "reset_count", "sent",
+    )  # fmt: skip
 
     def __init__(self, outputs: Outputs) -> None:
         self.take(outputs, [0] * PROGRESS_LENGTH)
@@ -289,6 +298,8 @@ class DecisionColumns:
         """C."""
         self.event_count = progress[EVENTS_OUT]
         """Events."""
+        self.dismissed_count = progress[DISMISSED_OUT]
+        """Tracks that are over and never left NO."""
         self.reset_count = progress[RESETS]
         """Frames that the stream was reset before."""
         self.error = COLUMN_NAMES[progress[MISMATCH]]
@@ -398,3 +409,8 @@ class DecisionColumns:
     def events(self) -> Records:
         """Records of ``layout.EVENT``, in the order in which they happened."""
         return self._outputs.events[: self.event_count]
+
+    @property
+    def dismissed(self) -> Records:
+        """The same of the ends of tracks that never left NO and were seen often enough to be tracks: nobody but review is told of them."""
+        return self._outputs.dismissed[: self.dismissed_count]

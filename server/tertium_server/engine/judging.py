@@ -23,7 +23,7 @@ def end_before_reset(table, workspace_table, counting):
     """Ends all tracks of the frame judged before: the stream was reset after it."""
     streams, _, judges, _, tracks, _, closed, _, _ = arrays.stream_arrays(table)
     outputs, progress = arrays.outputs_of(workspace_table), arrays.progress_of(workspace_table)
-    step.end_all(streams, judges, tracks, _RESET, counting, outputs.events, progress, closed)
+    step.end_all(streams, judges, tracks, _RESET, counting, outputs.events, outputs.dismissed, progress, closed)
 
 
 @array_kernel
@@ -37,11 +37,14 @@ def judge(table, workspace_table, fresh, levels, rows, around, index, time, coun
     outputs, progress = arrays.outputs_of(workspace_table), arrays.progress_of(workspace_table)
     scratch = arrays.scratch_of(workspace_table)
     stream: Any = streams[0]
-    _carry(stream, judges, tracks, fresh, levels, index, counting, outputs.events, progress, closed)
+    _carry(
+        stream, judges, tracks, fresh, levels, index, time, counting,
+        outputs.events, outputs.dismissed, progress, closed,
+    )  # fmt: skip
     for slot in range(fresh.shape[0]):
         tracks[slot] = fresh[slot]
     stream.tracks = fresh.shape[0]
-    _judge_otherwise(stream, judges, tracks, index, policy_changed, outputs.events, progress)
+    _judge_otherwise(stream, judges, tracks, index, time, policy_changed, outputs.events, progress)
     step.judge_tracks(stream, trackers[0], judges, tracks, index, time, outputs.events, progress)
     for detection in range(rows.shape[1]):
         scratch.integers[association.MATCHED_TRACK, detection] = rows[0, detection]
@@ -59,13 +62,16 @@ def conclude(table, workspace_table, index, counting):
     """Removes the tracks that are over with the frame, and writes those without a detection."""
     streams, trackers, judges, _, tracks, _, closed, _, _ = arrays.stream_arrays(table)
     outputs, progress = arrays.outputs_of(workspace_table), arrays.progress_of(workspace_table)
-    step.close(streams[0], judges, tracks, index, counting, outputs.events, progress, closed)
+    stream: Any = streams[0]
+    step.close(
+        stream, judges, tracks, index, stream.last_time, counting, outputs.events, outputs.dismissed, progress, closed
+    )
     decide.write_coasted(streams[0], trackers[0], tracks, outputs, progress)
     progress[FRAMES_TAKEN] += 1
 
 
 @kernel
-def _carry(stream, judges, tracks, fresh, levels, index, counting, events, progress, closed):
+def _carry(stream, judges, tracks, fresh, levels, index, time, counting, events, dismissed, progress, closed):
     """Gives the frame's tracks their smoothed levels, and the verdicts they had at the frame before; tells of those that were evicted."""
     place = 0
     for slot in range(fresh.shape[0]):
@@ -91,16 +97,17 @@ def _carry(stream, judges, tracks, fresh, levels, index, counting, events, progr
     for slot in range(stream.tracks):
         if tracks[slot].closing != _CARRIED:
             lifecycle.tell_end(
-                tracks[slot], judges[tracks[slot].judge_row], _EVICTED, index, events, progress, closed, counting
-            )
+                tracks[slot], judges[tracks[slot].judge_row], _EVICTED, index, time,
+                events, dismissed, progress, closed, counting,
+            )  # fmt: skip
 
 
 @kernel
-def _judge_otherwise(stream, judges, tracks, index, policy_changed, events, progress):
+def _judge_otherwise(stream, judges, tracks, index, time, policy_changed, events, progress):
     """Judges tracks anew that are judged by other parameters than at the frame before."""
     reason = _POLICY_CHANGED if policy_changed else _ZONE_CHANGED
     for slot in range(stream.tracks):
         track = tracks[slot]
         judge = judges[track.judge_row]
         if track.judged_by != judge.fingerprint:
-            step.judge_anew(track, judge, reason, index, events, progress)
+            step.judge_anew(track, judge, reason, index, time, events, progress)

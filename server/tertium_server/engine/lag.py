@@ -19,6 +19,7 @@ from tertium_server.engine import association, judging, step, zones
 from tertium_server.engine.columns import (
     COASTED_OUT,
     DETECTIONS_OUT,
+    DISMISSED_OUT,
     EVENTS_OUT,
     FRAMES_DONE,
     FRAMES_TAKEN,
@@ -143,6 +144,11 @@ class Lag:
         return int(self._state["last_index"][0])
 
     @property
+    def last_time(self) -> int:
+        """Its capture time, nanoseconds."""
+        return int(self._state["last_time"][0])
+
+    @property
     def nbytes(self) -> int:
         """Bytes of its arrays."""
         waiting = sum(each.tracks.nbytes + each.levels.nbytes + each.around.nbytes for each in self._pending)
@@ -218,7 +224,7 @@ class Lag:
         counting = True
         step.end_all(
             self._state, self._parameters.judges, self._live, _STREAM_ENDED, counting,
-            workspace.outputs.events, workspace.progress, engine.closed,
+            workspace.outputs.events, workspace.outputs.dismissed, workspace.progress, engine.closed,
         )  # fmt: skip
         self._basis = self._basis[:0]
 
@@ -250,7 +256,7 @@ class Lag:
         if self.witness is not None and shown is not None:
             self.witness(self._shown(frame, shown, before))
         if frame.index <= self.silent:
-            for place in (FRAMES_TAKEN, DETECTIONS_OUT, COASTED_OUT, EVENTS_OUT):
+            for place in (FRAMES_TAKEN, DETECTIONS_OUT, COASTED_OUT, EVENTS_OUT, DISMISSED_OUT):
                 progress[place] = before[place]
 
     def _shown(self, frame: _Taken, tracks: Records, before: Int64s) -> JudgedFrame:

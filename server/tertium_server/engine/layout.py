@@ -159,6 +159,10 @@ CLASS = np.dtype(
         ("track_no", np.float64),
         ("margin", np.float64),
         ("hold", np.float64),
+        (
+            "dismissed_hits",
+            np.uint32,
+        ),  # detections from which on the end of a track that never left NO is told to review
         ("fingerprint", np.uint32),  # of what a track's verdict is made by; another one: it is judged anew
     ],
     align=True,
@@ -212,6 +216,7 @@ EVENT = np.dtype(
     [
         ("track_id", np.int64),
         ("frame_index", np.int64),
+        ("time", np.int64),  # capture time of that frame
         ("first_frame", np.int64),
         ("retroactive_from", np.int64),  # -1: absent
         ("class_id", np.uint32),

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tertium_server.engine import association, evidence, motion, readout, zones
-from tertium_server.engine.columns import EVENTS_OUT
+from tertium_server.engine.columns import DISMISSED_OUT, EVENTS_OUT
 from tertium_server.engine.kernel import kernel
 from tertium_server.engine.layout import STEADY, EventReason, EventType, Verdict
 
@@ -112,12 +112,12 @@ def weakest_unseen(tracks, count, integers):
 
 
 @kernel
-def _record(track, judge, index, events, progress):
+def _record(track, judge, index, time, records, place):
     """Writes what all events have in common; returns the record."""
-    event = events[progress[EVENTS_OUT]]
-    progress[EVENTS_OUT] += 1
+    event = records[place]
     event.track_id = track.id
     event.frame_index = index
+    event.time = time
     event.first_frame = track.first_frame
     event.retroactive_from = -1
     event.class_id = judge.id
@@ -136,20 +136,16 @@ def _record(track, judge, index, events, progress):
 
 
 @kernel
-def tell_verdict(track, judge, before, reason, index, events, progress):
+def tell_verdict(track, judge, before, reason, index, time, events, progress):
     """Announces a track that leaves NO for the first time, or tells of a changed verdict. Ids of 0 are nobody's track."""
     after = track.verdict
-    if track.announced == 0:
-        track.announced = 1
-        if track.id == 0:
-            return
-        event = _record(track, judge, index, events, progress)
-        event.type = _STARTED
-    else:
-        if track.id == 0:
-            return
-        event = _record(track, judge, index, events, progress)
-        event.type = _VERDICT_CHANGED
+    first = track.announced == 0
+    track.announced = 1
+    if track.id == 0:
+        return
+    event = _record(track, judge, index, time, events, progress[EVENTS_OUT])
+    progress[EVENTS_OUT] += 1
+    event.type = _STARTED if first else _VERDICT_CHANGED
     event.reason = reason
     event.from_verdict = before
     event.to_verdict = after
@@ -163,15 +159,20 @@ def tell_verdict(track, judge, before, reason, index, events, progress):
 
 
 @kernel
-def tell_end(track, judge, reason, index, events, progress, closed, counting):
-    """Counts a track's end, and tells of it if the track was announced."""
+def tell_end(track, judge, reason, index, time, events, dismissed, progress, closed, counting):
+    """Counts a track's end, and tells of it: the caller if the track was announced, else review if there was enough of it."""
     if track.id == 0:
         return
     if counting:
         closed[reason] += 1
-    if track.announced == 0:
+    if track.announced != 0:
+        event = _record(track, judge, index, time, events, progress[EVENTS_OUT])
+        progress[EVENTS_OUT] += 1
+    elif track.hits >= judge.dismissed_hits:
+        event = _record(track, judge, index, time, dismissed, progress[DISMISSED_OUT])
+        progress[DISMISSED_OUT] += 1
+    else:
         return
-    event = _record(track, judge, index, events, progress)
     event.type = _ENDED
     event.reason = reason
     event.from_verdict = track.verdict

@@ -8,6 +8,7 @@ from tertium_server.engine import admission, arrays, step
 from tertium_server.engine.columns import (
     COASTED_OUT,
     DETECTIONS_READ,
+    DISMISSED_OUT,
     EVENTS_OUT,
     FRAMES_DONE,
     MISMATCH,
@@ -102,5 +103,6 @@ def _fits(needed, needed_tracks, stream, tracks, outputs, scratch, progress):
         and (stream.traced == 0 or needed_tracks <= outputs.trace.shape[0])
         and needed <= scratch.floats.shape[1]
         and progress[EVENTS_OUT] + 4 * needed <= outputs.events.shape[0]
+        and progress[DISMISSED_OUT] + needed <= outputs.dismissed.shape[0]
         and progress[COASTED_OUT] + needed <= outputs.coasted_track_ids.shape[0]
     )

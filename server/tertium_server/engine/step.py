@@ -27,14 +27,15 @@ _CLASS_ROW, _MATCHED_TRACK, _MATCHED_DETECTION = (
 
 
 @kernel
-def end_all(streams, judges, tracks, reason, counting, events, progress, closed):
+def end_all(streams, judges, tracks, reason, counting, events, dismissed, progress, closed):
     """Ends every track of the stream."""
     stream = streams[0]
     for slot in range(stream.tracks):
         track = tracks[slot]
         lifecycle.tell_end(
-            track, judges[track.judge_row], reason, stream.last_index, events, progress, closed, counting
-        )
+            track, judges[track.judge_row], reason, stream.last_index, stream.last_time,
+            events, dismissed, progress, closed, counting,
+        )  # fmt: skip
     stream.tracks = 0
 
 
@@ -49,14 +50,14 @@ def advance(
     floats, integers = scratch.floats, scratch.integers
     reset = _reset_reason(stream, tracker, time)
     if reset != 0:
-        end_all(streams, judges, tracks, _RESET, counting, outputs.events, progress, closed)
+        end_all(streams, judges, tracks, _RESET, counting, outputs.events, outputs.dismissed, progress, closed)
     seconds = _tick(stream, tracker, index, time, reset)
 
     for slot in range(stream.tracks):
         track = tracks[slot]
         judge = judges[track.judge_row]
         if track.judged_by != judge.fingerprint:
-            judge_anew(track, judge, _POLICY_CHANGED, index, outputs.events, progress)
+            judge_anew(track, judge, _POLICY_CHANGED, index, time, outputs.events, progress)
         motion.predict(track, tracker, seconds)
         evidence.predict(track, judge, seconds)
     _measure(frames, first, count, tracker, judges, class_lookup, scratch)
@@ -74,15 +75,15 @@ def advance(
     _hit(tracker, judges, tracks, frames, first, count, time, seconds, scratch)
     _start(
         streams, trackers, judges, tracks, frames, first, count, index, time, seconds, counting,
-        outputs.events, progress, scratch, closed, corners, starts,
+        outputs.events, outputs.dismissed, progress, scratch, closed, corners, starts,
     )  # fmt: skip
     if starts.shape[0] > 1:
-        _cross_zones(stream, judges, tracks, corners, starts, index, outputs.events, progress)
+        _cross_zones(stream, judges, tracks, corners, starts, index, time, outputs.events, progress)
     judge_tracks(stream, tracker, judges, tracks, index, time, outputs.events, progress)
     if stream.traced:
         _copy_out(stream, tracks, outputs.trace, progress)
     decide.write_decisions(tracker, judges, tracks, count, index, counting, outputs, scratch, progress, tally)
-    close(stream, judges, tracks, index, counting, outputs.events, progress, closed)
+    close(stream, judges, tracks, index, time, counting, outputs.events, outputs.dismissed, progress, closed)
     decide.write_coasted(stream, tracker, tracks, outputs, progress)
     progress[FRAMES_TAKEN] += 1
     progress[RESETS] += reset != 0
@@ -197,24 +198,9 @@ def _see(track, judge, measurement, score, time, seconds):
 
 @kernel
 def _start(
-    streams,
-    trackers,
-    judges,
-    tracks,
-    frames,
-    first,
-    count,
-    index,
-    time,
-    seconds,
-    counting,
-    events,
-    progress,
-    scratch,
-    closed,
-    corners,
-    starts,
-):
+    streams, trackers, judges, tracks, frames, first, count, index, time, seconds, counting,
+    events, dismissed, progress, scratch, closed, corners, starts,
+):  # fmt: skip
     """Starts a candidate with each detection that no track took."""
     stream = streams[0]
     tracker = trackers[0]
@@ -223,7 +209,9 @@ def _start(
         if integers[_MATCHED_TRACK, detection] >= 0:
             continue
         place = first + detection
-        slot = _free_slot(streams, trackers, judges, tracks, index, counting, events, progress, integers, closed)
+        slot = _free_slot(
+            streams, trackers, judges, tracks, index, time, counting, events, dismissed, progress, integers, closed
+        )
         track_id = stream.next_id
         if tracker.client_tracks:
             track_id = frames.track_ids[place]
@@ -241,7 +229,7 @@ def _start(
 
 
 @kernel
-def _free_slot(streams, trackers, judges, tracks, index, counting, events, progress, integers, closed):
+def _free_slot(streams, trackers, judges, tracks, index, time, counting, events, dismissed, progress, integers, closed):
     """A slot for a new track: the next one, or, where the stream is full, that of its least likely unseen track."""
     stream = streams[0]
     tracker = trackers[0]
@@ -250,7 +238,9 @@ def _free_slot(streams, trackers, judges, tracks, index, counting, events, progr
         return stream.tracks - 1
     slot = lifecycle.weakest_unseen(tracks, stream.tracks, integers)
     track = tracks[slot]
-    lifecycle.tell_end(track, judges[track.judge_row], _EVICTED, index, events, progress, closed, counting)
+    lifecycle.tell_end(
+        track, judges[track.judge_row], _EVICTED, index, time, events, dismissed, progress, closed, counting
+    )
     return slot
 
 
@@ -267,11 +257,11 @@ def judge_tracks(stream, tracker, judges, tracks, index, time, events, progress)
         before = track.verdict
         track.verdict = verdict.judge_track(track, judge, time)
         if track.verdict != before:
-            lifecycle.tell_verdict(track, judge, before, _THRESHOLD, index, events, progress)
+            lifecycle.tell_verdict(track, judge, before, _THRESHOLD, index, time, events, progress)
 
 
 @kernel
-def judge_anew(track, judge, reason, index, events, progress):
+def judge_anew(track, judge, reason, index, time, events, progress):
     """Judges a track's evidence by other parameters than before, without hysteresis: nothing of the old ones is left in its verdict."""
     track.judged_by = judge.fingerprint
     track.probability = readout.sigmoid(readout.track_log_odds(track, judge))
@@ -279,28 +269,31 @@ def judge_anew(track, judge, reason, index, events, progress):
     before = track.verdict
     track.verdict = verdict.judge_plainly(track.probability, judge.track_no, judge.track_yes)
     if track.verdict != before:
-        lifecycle.tell_verdict(track, judge, before, reason, index, events, progress)
+        lifecycle.tell_verdict(track, judge, before, reason, index, time, events, progress)
 
 
 @kernel
-def _cross_zones(stream, judges, tracks, corners, starts, index, events, progress):
+def _cross_zones(stream, judges, tracks, corners, starts, index, time, events, progress):
     """Gives every track the parameters of the zone it is in now."""
     for slot in range(stream.tracks):
         track = tracks[slot]
         zones.place(track, judges, corners, starts)
         judge = judges[track.judge_row]
         if track.judged_by != judge.fingerprint:
-            judge_anew(track, judge, _ZONE_CHANGED, index, events, progress)
+            judge_anew(track, judge, _ZONE_CHANGED, index, time, events, progress)
 
 
 @kernel
-def close(stream, judges, tracks, index, counting, events, progress, closed):
+def close(stream, judges, tracks, index, time, counting, events, dismissed, progress, closed):
     """Removes tracks that are over; the others keep their order."""
     kept = 0
     for slot in range(stream.tracks):
         track = tracks[slot]
         if track.closing:
-            lifecycle.tell_end(track, judges[track.judge_row], track.closing, index, events, progress, closed, counting)
+            lifecycle.tell_end(
+                track, judges[track.judge_row], track.closing, index, time,
+                events, dismissed, progress, closed, counting,
+            )  # fmt: skip
             continue
         if kept != slot:
             tracks[kept] = tracks[slot]

@@ -94,6 +94,11 @@ class StreamEngine:
         return int(self._state["last_time"][0])
 
     @property
+    def judged_time(self) -> int:
+        """Capture time of the last frame whose decisions were made, nanoseconds; 0 before the first."""
+        return self.last_time if self._lag is None else self._lag.last_time
+
+    @property
     def tracks(self) -> int:
         """Tracks alive, candidates included."""
         return int(self._state["tracks"][0])
@@ -165,7 +170,10 @@ class StreamEngine:
             self._lag.witness = witness
 
     def finish(self, workspace: Workspace) -> DecisionColumns:
-        """Ends all tracks, for the stream is over. Decisions are those on frames that waited for others, if there are any."""
+        """Ends all tracks, for the stream is over.
+
+        Decisions are those on frames that waited for others, if there are any; else there are only ``events`` and ``dismissed``.
+        """
         if self._lag is not None:
             self._lag.begin(workspace, 0, 0)
             self._lag.finish()
@@ -177,7 +185,7 @@ class StreamEngine:
         counting = True
         step.end_all(
             self._state, self._parameters.judges, self._tracks, int(EventReason.STREAM_ENDED), counting,
-            workspace.outputs.events, workspace.progress, self.closed,
+            workspace.outputs.events, workspace.outputs.dismissed, workspace.progress, self.closed,
         )  # fmt: skip
         return workspace.end()
 

@@ -59,7 +59,7 @@ def track_weights(weights: TrackWeights) -> list[float]:
     ]  # fmt: skip
 
 
-def _fill_class(record: np.void, class_id: int, judgement: Judgement) -> None:
+def _fill_class(record: np.void, class_id: int, judgement: Judgement, dismissed_hits: int) -> None:
     scores, evidence, box, track = judgement.scores, judgement.evidence, judgement.box, judgement.track
     values: dict[str, npt.ArrayLike] = {
         "id": class_id,
@@ -84,6 +84,7 @@ def _fill_class(record: np.void, class_id: int, judgement: Judgement) -> None:
         "track_no": track.thresholds.no,
         "margin": track.thresholds.margin,
         "hold": track.thresholds.hold,
+        "dismissed_hits": dismissed_hits,
     }
     for name, value in values.items():
         record[name] = value
@@ -205,7 +206,9 @@ class _StreamPlan:
         ]
         judges: Records = np.zeros(len(judgements), CLASS)
         for row, judgement in enumerate(judgements):
-            _fill_class(judges[row], class_ids[row % len(class_ids)], judgement)
+            class_id = class_ids[row % len(class_ids)]
+            rules = self._policy.review.for_class(self._settings.class_names[class_id])
+            _fill_class(judges[row], class_id, judgement, rules.audit_no_hits)
         tracker: Records = np.zeros(1, TRACKER)
         _fill_tracker(tracker[0], effective_tracker(self._policy, group, self._stream_id), judgements, self._settings)
         return judges, tracker

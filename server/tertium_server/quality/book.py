@@ -30,6 +30,7 @@ def make(
     made_at: int,
     tallies: Mapping[tuple[str, Window], Tally],
     truths: Mapping[tuple[str, Window], truth.TruthTally],
+    frames: Mapping[Window, truth.FrameTally],
 ) -> Book:
     """All estimates. Of each window there is a tally by class, and one of ALL. The same tallies give the same estimates."""
     estimates: dict[Key, Estimates] = {}
@@ -39,6 +40,8 @@ def make(
         estimates[class_name, window, Method.CALIBRATED] = calibrated.estimate(tally)
         counted = truths.get((class_name, window), truth.TruthTally())
         estimates[class_name, window, Method.TRUTH] = truth.estimate(counted)
+    for window, audited in frames.items():
+        estimates[ALL, window, Method.FRAME_AUDIT] = truth.estimate_frames(audited)
     return Book(made_at, estimates, tallies, truths)
 
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 
+import numpy as np
 from sqlalchemy import Connection, func, select
 
 from tertium_server.logs import Throttle, get_logger
@@ -15,7 +16,7 @@ from tertium_server.quality.instruments import QualityMetrics
 from tertium_server.quality.leading import Leadership
 from tertium_server.quality.tallying import BUCKET_MICROS, Span, TallyRows, first_bucket
 from tertium_server.quality.values import MICROS, Window
-from tertium_server.storage import Database, StoreError, StoreUnavailableError
+from tertium_server.storage import Database, StoreUnavailableError
 from tertium_server.storage.tables import review
 
 _LEASE = "quality"
@@ -111,7 +112,7 @@ class QualityDepartment:
             self._stopping.wait(self._seconds)
         try:
             self._leadership.give_up()
-        except StoreError as error:
+        except Exception as error:  # noqa: BLE001 - whatever ails the store, the server ends in order
             self._complain("the lease of estimates stays until it expires", error)
 
     def _complain(self, message: str, error: Exception) -> None:
@@ -128,6 +129,7 @@ class _Bench:
         self._store = store
         self._rows = TallyRows(metrics.classes)
         self._scenes: list[truths.Scene] = []
+        self._audits = np.zeros((0, 4))
         self._reported = (-1, -1)
         self._whole_at = 0.0
         self._began = False
@@ -148,6 +150,7 @@ class _Bench:
             whole = time.monotonic() >= self._whole_at
             self._rows.read(connection, decisions=everything if whole else newest, answers=everything)
             self._read_truth(connection, everything.begin, now)
+            self._audits = truths.read_frame_audits(connection, everything.begin)
         if whole:
             self._whole_at = time.monotonic() + _WHOLE_SECONDS
         self._metrics.growth.add(before, self._rows.tallies(first))
@@ -171,7 +174,8 @@ class _Bench:
             for window in Window
             for name, tally in truths.tallies(self._scenes, self._metrics.classes, now - window.micros).items()
         }
-        return make(now, tallies, labelled)
+        frames = {window: truths.frame_tally(self._audits, now - window.micros) for window in Window}
+        return make(now, tallies, labelled, frames)
 
 
 def read_book(store: Database, classes: Iterable[str], now: int) -> Book:

@@ -92,8 +92,7 @@ class QualityMetrics(Collector):
 
 def series(classes: int) -> int:
     """Most series these instruments can have with so many classes, OTHER among them."""
-    return (
-        classes * len(Stratum) * (2 + 2 * len(OUTCOMES))
-        + 2 * len(_FIELDS) * (classes + 1) * len(Window) * len(Method)
-        + 1
-    )
+    counters = classes * len(Stratum) * (2 + 2 * len(OUTCOMES))
+    # Frame audits know no classes.
+    estimates = len(Figure) * len(_FIELDS) * len(Window) * ((classes + 1) * (len(Method) - 1) + 1)
+    return counters + estimates + 1

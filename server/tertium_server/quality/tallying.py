@@ -160,7 +160,7 @@ def _reviews(kinds: NDArray[np.float64]) -> Reviews:
 
 
 def _rows(connection: Connection, query: Select[Any]) -> Sequence[tuple[Any, ...]]:
-    return connection.execute(query).tuples().all()
+    return [tuple(row) for row in connection.execute(query).all()]
 
 
 def _keys(*keys: ColumnElement[Any]) -> list[Label[Any]]:

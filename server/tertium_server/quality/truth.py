@@ -1,4 +1,4 @@
-"""Precision and recall from labelled frames, box by box.
+"""Precision and recall from labelled frames, box by box; and recall from frames on which people counted what has no box.
 
 Boxes of one scene are alike: a hundred frames of a car that is found are not a hundred answers. So frames are summed up by scene (a stream's ten
 seconds or so), and the effective number of boxes is the one that simple random sampling would need for the spread there is between scenes (Korn and
@@ -8,6 +8,7 @@ Graubard 1998); the interval is Jeffreys' on it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,10 @@ Counts = NDArray[np.int64]
 
 def _none() -> Counts:
     return np.zeros(0, np.int64)
+
+
+def _nothing() -> NDArray[np.float64]:
+    return np.zeros(0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +52,27 @@ def estimate(tally: TruthTally) -> Estimates:
     return Estimates(_share(tally.tp, tally.fp), _share(tally.tp, tally.fn))
 
 
-def _share(right: Counts, wrong: Counts) -> Estimate:
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameTally:
+    """What people found on (F,) whole frames."""
+
+    weights: NDArray[np.float64] = field(default_factory=_nothing)
+    """How many frames each stands for."""
+    accepted: NDArray[np.float64] = field(default_factory=_nothing)
+    """Real objects expected among its boxes held as YES."""
+    others: NDArray[np.float64] = field(default_factory=_nothing)
+    """Real objects expected among its boxes held as MAYBE, and those that have no box."""
+
+
+def estimate_frames(tally: FrameTally) -> Estimates:
+    """Recall of boxes held as YES, all classes together. Of precision, frame audits say nothing."""
+    if len(tally.weights) < LEAST_SAMPLES:
+        return Estimates(recall=Estimate(effective_samples=float(len(tally.weights))))
+    weights = tally.weights / tally.weights.mean()  # so that sums stay numbers of boxes
+    return Estimates(recall=_share(weights * tally.accepted, weights * tally.others))
+
+
+def _share(right: Counts | NDArray[np.float64], wrong: Counts | NDArray[np.float64]) -> Estimate:
     total = right + wrong
     boxes = float(total.sum())
     if not boxes:
@@ -62,7 +87,7 @@ def _share(right: Counts, wrong: Counts) -> Estimate:
     return Estimate(value, min(lower, value), max(upper, value), effective)
 
 
-def _effective(right: Counts, total: Counts, value: float) -> float:
+def _effective(right: NDArray[Any], total: NDArray[Any], value: float) -> float:
     """What p (1 - p) over the variance of the ratio between scenes comes to, for the degrees of freedom they leave; at most all boxes."""
     boxes, scenes = float(total.sum()), int(np.count_nonzero(total))
     spread = float(((right - value * total) ** 2).sum())

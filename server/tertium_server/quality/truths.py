@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, bindparam, delete, func, select
 
 from tertium_server.metrics import OTHER
-from tertium_server.quality.truth import TruthTally
+from tertium_server.quality.truth import FrameTally, TruthTally
 from tertium_server.quality.values import ALL
-from tertium_server.storage.tables import quality
+from tertium_server.storage.tables import quality, review
 
 SCENE_FRAMES = 300
 """So many frames of a stream count as one scene: ten seconds or so, however fast they were sent."""
@@ -145,3 +145,22 @@ def tallies(scenes: Iterable[Scene], classes: Iterable[str], since: int) -> dict
 def _tally(counts: list[NDArray[np.int64]], frames: int) -> TruthTally:
     columns = np.stack(counts, axis=1) if counts else np.zeros((3, 0), np.int64)
     return TruthTally(columns[0], columns[1], columns[2], frames)
+
+
+def read_frame_audits(connection: Connection, since: int) -> NDArray[np.float64]:
+    """(F, 4) of answered frame audits: when decided (microseconds), weight, real objects expected among YES, and the others."""
+    columns = review.frame_audits.c
+    query = select(
+        columns.decided_at,
+        1.0 / columns.pi,
+        columns.expected_yes,
+        columns.expected - columns.expected_yes + columns.missed,
+    ).where(columns.decided_at >= since, columns.missed.is_not(None))
+    rows = [tuple(row) for row in connection.execute(query.order_by(columns.case_id)).all()]
+    return np.array(rows, np.float64).reshape(len(rows), 4)
+
+
+def frame_tally(audits: NDArray[np.float64], since: int) -> FrameTally:
+    """Those since a time, microseconds."""
+    chosen = audits[audits[:, 0] >= since]
+    return FrameTally(chosen[:, 1], chosen[:, 2], chosen[:, 3])

@@ -22,6 +22,8 @@ class Method(StrEnum):
     """From probabilities alone: blind to whatever makes them wrong."""
     TRUTH = "truth"
     """From labelled frames, box by box: sees what the detector never fired on, too."""
+    FRAME_AUDIT = "frame_audit"
+    """From random frames on which people counted what has no box: recall of all classes together, box by box."""
 
 
 class Window(StrEnum):

@@ -30,6 +30,8 @@ class TrackNews:
     """The track is over."""
     probability: float
     policy_version: str
+    dismissed: bool = False
+    """It ended without ever having left NO: the caller was never told of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,21 +27,18 @@ from tertium_server.rpc.desk import Desk
 from tertium_server.rpc.heavy import HeavyWork
 from tertium_server.rpc.opening import check_open
 from tertium_server.rpc.status import Context, abort
-from tertium_server.rpc.stream import SILENCE, Stream, StreamTerms
+from tertium_server.rpc.stream import SILENCE, TOO_HEAVY, Stream
+from tertium_server.rpc.terms import StreamTerms
 
 SERVICE = decision_service_pb2.DESCRIPTOR.services_by_name["DecisionService"].full_name
 
-_LIGHT_BYTES = 2500  # a message of 100 detections or so: never worth a look at how much work it is
-_TYPICAL_TRACKS = 20
+_LIGHT_BYTES = 2500  # a batch of 100 detections or so: never worth a thread
 _RETRY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceLimits:
     """What the service holds callers to, beside the limits of frames."""
-
-    heavy_detections: int
-    """Messages that are more work than so many detections among twenty tracks run beside the others."""
 
     open_seconds: float
     """How long a call may wait before its Open."""
@@ -68,7 +65,6 @@ class DecisionService:
         self._limits = limits
         self._calls = calls
         self._heavy = heavy
-        self._heavy_work = limits.heavy_detections * _TYPICAL_TRACKS
         self._streams = streams
         self._latency = latency
         self._counts = counts
@@ -217,24 +213,15 @@ class DecisionService:
                 return
             started = perf_counter()
             counts.received += 1
-            response = answer(data, desk) if len(data) <= _LIGHT_BYTES else await self._answer_large(stream, data)
+            response = answer(data, desk)
+            if response is TOO_HEAVY:
+                response = await self._heavy.run(lambda desk: stream.answer_heavy(data, desk))  # noqa: B023 - awaited here and now
             if response is SILENCE:
                 continue
-            if stream.review is not None:
-                response = stream.reviewed(data, response)
+            response = stream.reviewed(data, response)
             observe(perf_counter() - started)
             await write(response)
             counts.sent += 1
-
-    async def _answer_large(self, stream: Stream, data: bytes) -> bytes:
-        """The response to a message that may be too much work to keep the others waiting for."""
-        frames = wire.read_frames(data)
-        if frames is None:
-            return await self._heavy.run(lambda desk: stream.answer_otherwise(data, desk))
-        if stream.work(frames) > self._heavy_work:
-            return await self._heavy.run(lambda desk: stream.answer_frames(frames, desk))
-        # Reads it again, in a compiled call that costs less than going on from here.
-        return stream.answer(data, self._desk)
 
     def _let_go(self, call: Call) -> None:
         """Forgets a call; what its stream has counted stays."""

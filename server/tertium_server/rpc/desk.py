@@ -8,10 +8,9 @@ from numpy.typing import NDArray
 from tertium_server.engine import StreamEngine, Workspace
 from tertium_server.engine.addresses import address_table
 from tertium_server.engine.columns import NEEDED
-from tertium_server.rpc.codec.answering import DECLINED, NEEDS_INBOX, NEEDS_OUTBOX, answer, response_size
+from tertium_server.rpc.codec.answering import HEAVY, NEEDS_INBOX, NEEDS_OUTBOX, answer, response_size, write_answer
 from tertium_server.rpc.codec.letterhead import Letterhead
 from tertium_server.rpc.codec.reading import FIELDS, MARGIN, detections_in, frames_in
-from tertium_server.rpc.codec.writing import write_decisions
 
 _FIRST_BYTES = 1 << 14
 _BYTE = np.dtype(np.uint8)  # a dtype object: one that is given by name is looked up in each call
@@ -41,15 +40,15 @@ class Desk:
         return len(self.workspace.outputs.track_ids)
 
     def answer(self, data: bytes, engine: StreamEngine, letterhead: Letterhead) -> int:
-        """Runs a message of frames and writes its decisions into the outbox; the code is that of ``codec.answering.answer``.
+        """Runs a message of frames and writes its decisions and events into the outbox; the code is that of ``codec.answering.answer``.
 
-        DECLINED: the message has to go the long way, and nothing was run.
+        DECLINED: the message has to go the long way, HEAVY: it is too much work for here; nothing was run.
         """
         message = np.frombuffer(data, _BYTE)
         code = answer(
             engine.table, self.workspace.table, self._table, letterhead.entries, message, engine.answered, False  # noqa: FBT003 - by position
         )  # fmt: skip
-        while code < DECLINED:
+        while code < HEAVY:
             self._make_room(code, len(data), engine)
             begun = code != NEEDS_INBOX
             code = answer(
@@ -61,12 +60,12 @@ class Desk:
         """The response that ``answer`` has written."""
         return bytes(self._outbox_bytes[: response_size(code)])
 
-    def write_decisions(self, letterhead: Letterhead) -> bytes:
-        """The decisions in the workspace as the field of a response; b"" where no frame was taken."""
-        size = write_decisions(self.workspace.table, letterhead.entries, self._outbox)
+    def write_answer(self, letterhead: Letterhead) -> bytes:
+        """The decisions and events in the workspace as fields of a response; b"" where there are none."""
+        size = write_answer(self.workspace.table, letterhead.entries, self._outbox)
         if size > len(self._outbox):
             self._furnish(len(self._inbox), 2 * size)
-            write_decisions(self.workspace.table, letterhead.entries, self._outbox)
+            write_answer(self.workspace.table, letterhead.entries, self._outbox)
         return bytes(self._outbox_bytes[:size])
 
     def _make_room(self, code: int, size: int, engine: StreamEngine) -> None:

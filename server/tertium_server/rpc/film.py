@@ -47,13 +47,6 @@ class Film:
         # list() of a deque is one step for other threads.
         return [entry for entry, _ in list(self._entries)]
 
-    def last(self) -> Entry | None:
-        """The newest message."""
-        try:
-            return self._entries[-1][0]
-        except IndexError:
-            return None
-
 
 def frames_of(entry: Entry) -> FrameColumns | None:
     """The frames of a message; None: it holds none."""
@@ -77,23 +70,14 @@ def times_of(frames: FrameColumns, nominal_fps: float) -> dict[int, int]:
     return {index: round(index / nominal_fps * _NANOSECONDS) for index in indices} if nominal_fps else {}
 
 
-def last_time(film: Film, nominal_fps: float) -> int | None:
-    """The capture time of the newest message's last frame."""
-    entry = film.last()
-    frames = None if entry is None else frames_of(entry)
-    times = {} if frames is None else times_of(frames, nominal_fps)
-    return max(times.values()) if times else None
-
-
 def track_in(entries: list[Entry], track_id: int, nominal_fps: float) -> Iterator[FrameOfTrack]:
     """A track's frames in these messages, in order, none twice."""
     newest = -1
     for entry in entries:
-        frames = frames_of(entry)
         decisions = _RESPONSE.FromString(entry[1]).decisions
-        ids = np.frombuffer(decisions.track_ids, _INT64)
-        places = np.flatnonzero(ids == track_id)
-        if frames is None or not len(places):
+        places = np.flatnonzero(np.frombuffer(decisions.track_ids, _INT64) == track_id)
+        frames = frames_of(entry) if len(places) else None
+        if frames is None:
             continue
         for frame in _frames(frames, decisions, places, times_of(frames, nominal_fps)):
             if frame.index > newest:
@@ -115,10 +99,10 @@ def _frames(
     # Where the detections of each frame begin in the request, in which refused frames have theirs, too: of two of one index the second was refused.
     starts = np.cumsum(frames.counts, dtype=np.int64) - frames.counts
     sent_starts = dict(zip(frames.indices[::-1].tolist(), starts[::-1].tolist(), strict=True))
-    for place in places.tolist():
-        row = int(np.searchsorted(ends, place, side="right"))
-        index = int(decided[row])
-        sent = sent_starts[index] + place - int(ends[row] - counts[row])
-        x1, y1, x2, y2 = frames.boxes[sent].tolist()
-        score = float(frames.scores[sent]) if len(frames.scores) else 1.0
-        yield FrameOfTrack(index, times.get(index, 0), x1, y1, x2, y2, score, float(probabilities[place]))
+    rows = np.searchsorted(ends, places, side="right")
+    indices = decided[rows].tolist()
+    sent = np.array([sent_starts[index] for index in indices]) + places - (ends - counts)[rows]
+    scores = frames.scores[sent].tolist() if len(frames.scores) else [1.0] * len(indices)
+    boxes = frames.boxes[sent].tolist()
+    for index, box, score, probability in zip(indices, boxes, scores, probabilities[places].tolist(), strict=True):
+        yield FrameOfTrack(index, times.get(index, 0), *box, score, probability)

@@ -1,7 +1,7 @@
 """Review beside the path of frames: what streams hand over, which tracks become cases, which pictures are asked for, and what is sent back.
 
-A stream's thread does next to nothing for review: it keeps the messages it has handled, hands those over that tell of tracks, and takes along what
-lies in its letter box. All else (reading messages again, freezing evidence, asking the store) happens in a thread of its own.
+A stream's thread does next to nothing for review: it keeps the messages it has handled, hands over what the engine tells of tracks, and takes along
+what lies in its letter box. All else (reading records, freezing evidence, asking the store) happens in a thread of its own.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from tertium.v1 import decision_service_pb2, decisions_pb2, evidence_pb2
+from tertium.v1 import evidence_pb2
 from tertium_server.engine import StreamSettings
-from tertium_server.engine import Verdict as EngineVerdict
 from tertium_server.logs import Throttle, get_logger
 from tertium_server.policy import Policy
 from tertium_server.policy.review import ReviewRules
@@ -25,26 +24,15 @@ from tertium_server.review.footage import Footage, FrameOfTrack, worth_a_picture
 from tertium_server.review.gallery import Gallery, SentPicture
 from tertium_server.review.office import ReviewOffice
 from tertium_server.review.pictures import MOST_BYTES
-from tertium_server.review.values import Booking, DecidedBy, Decision, StreamAnswer, Terms, Verdict, now_micros
-from tertium_server.review.watch import Decided, TrackNews, TrackWatch
-from tertium_server.rpc.film import Entry, Film, frames_of, last_time, times_of, track_in
+from tertium_server.review.values import Booking, Decision, Terms, Verdict, now_micros
+from tertium_server.review.watch import Decided, TrackNews
+from tertium_server.rpc.film import track_in
+from tertium_server.rpc.letters import ask_for_pictures, tell
+from tertium_server.rpc.stream_review import StreamReview
+from tertium_server.rpc.track_news import Report, news_in
 
-_Event = decisions_pb2.TrackEvent
-_NEWS = {_Event.TYPE_STARTED, _Event.TYPE_VERDICT_CHANGED, _Event.TYPE_ENDED}
-_VERDICTS = {
-    decisions_pb2.VERDICT_NO: Verdict.NO,
-    decisions_pb2.VERDICT_MAYBE: Verdict.MAYBE,
-    decisions_pb2.VERDICT_YES: Verdict.YES,
-}
-_ON_THE_WIRE = {verdict: number for number, verdict in _VERDICTS.items()}
-_DECIDED_BY = {
-    DecidedBy.MACHINE: decisions_pb2.DECIDED_BY_MACHINE,
-    DecidedBy.HUMAN: decisions_pb2.DECIDED_BY_HUMAN,
-    DecidedBy.DEADLINE: decisions_pb2.DECIDED_BY_DEADLINE,
-}
 _TICK_SECONDS = 0.2
 _MOST_HANDED_OVER = 20_000
-_MOST_ASKED = 256
 _MOST_SENT = 64
 _REMEMBERED = 256
 """Streams without a call that are kept in mind, each with its film."""
@@ -71,79 +59,11 @@ class ReviewLimits:
     """How long they are of use."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Letter:
-    """A piece of a response that waits to be taken along."""
-
-    body: bytes
-    answer: StreamAnswer | None = None
-    """The answer it holds."""
-
-
-class StreamReview:
-    """One epoch of one stream, as review knows it. ``after`` and ``take_along`` belong to the stream's thread, the rest to the reviewing one."""
-
-    def __init__(
-        self, link: ReviewLink, stream_id: str, epoch: int, settings: StreamSettings, policy: Callable[[], Policy]
-    ) -> None:
-        self.stream_id = stream_id
-        self.epoch = epoch
-        self.settings = settings
-        self._link = link
-        self._policy_now = policy
-        self.policy = policy()
-        self._rules: dict[int, ReviewRules] = {}
-        self.film = Film(link.limits.film_bytes)
-        self.watch = TrackWatch(lambda class_id: self.rules(class_id).open_after)
-        self.letters: deque[_Letter] = deque()
-        self.told: set[int] = set()
-        self.asked: OrderedDict[str, float] = OrderedDict()
-        self.time = 0
-        self.connected = False
-        """A call is open by which it can be reached."""
-        self.unary = False
-        """It comes in pieces, each by a call of its own."""
-        self.idle_since = time.monotonic()
-
-    def rules(self, class_id: int) -> ReviewRules:
-        """What the policy in force says of a class."""
-        policy = self._policy_now()
-        if policy is not self.policy:
-            self.policy = policy
-            self._rules.clear()
-        if class_id not in self._rules:
-            self._rules[class_id] = policy.review.for_class(self.settings.class_names[class_id])
-        return self._rules[class_id]
-
-    def after(self, entry: Entry, size: int, *, eventful: bool) -> None:
-        """A message was answered. ``eventful``: the answer tells of tracks."""
-        # First handed over, then on film: whoever finds a message on the film finds what it tells handed over.
-        if eventful:
-            self._link.hand_over(self, entry)
-        self.film.keep(entry, size)
-
-    def take_along(self, last_frame: int | None) -> tuple[bytes, list[StreamAnswer]]:
-        """What lies in the letter box, as pieces of a response whose last frame this is; and the answers among it."""
-        letters = [self.letters.popleft() for _ in range(len(self.letters))]
-        answers = [letter.answer for letter in letters if letter.answer is not None]
-        if answers:
-            seqs = [answer.seq for answer in answers]
-            self._link.delivered(self, seqs, -1 if last_frame is None else last_frame)
-        return b"".join(letter.body for letter in letters), answers
-
-    def take_evidence(self, evidence: evidence_pb2.Evidence) -> bool:
-        """Pictures came; False: nobody asked for them."""
-        if self.asked.pop(evidence.request_id, None) is None:
-            return False
-        self._link.develop(evidence)
-        return True
-
-
 @dataclass(slots=True)
 class _Backlog:
     """What waits for the reviewing thread."""
 
-    entries: deque[tuple[StreamReview, Entry]] = field(default_factory=lambda: deque(maxlen=_MOST_HANDED_OVER))
+    entries: deque[tuple[StreamReview, Report]] = field(default_factory=lambda: deque(maxlen=_MOST_HANDED_OVER))
     evidence: deque[evidence_pb2.Evidence] = field(default_factory=lambda: deque(maxlen=_MOST_SENT))
 
 
@@ -166,7 +86,7 @@ class ReviewLink:
         self._complaints = Throttle()
         self._thread = threading.Thread(target=self._run, name="tertium-review", daemon=True)
         self.lost = 0
-        """Messages that told of tracks and were dropped, because review had fallen too far behind."""
+        """Reports on tracks that were dropped, because review had fallen too far behind."""
         clerk.add_chore(self._post_answers)
 
     # ------------------------------------------------------------------ called by streams
@@ -231,12 +151,12 @@ class ReviewLink:
         with self._lock:
             return list(self._streams)
 
-    def hand_over(self, review: StreamReview, entry: Entry) -> None:
-        """A message whose answer tells of tracks. Never waits."""
+    def hand_over(self, review: StreamReview, told: Report) -> None:
+        """What a stream's engine tells of tracks. Never waits."""
         entries = self._backlog.entries
         if len(entries) == _MOST_HANDED_OVER:
             self.lost += 1
-        entries.append((review, entry))
+        entries.append((review, told))
         self._wake.set()
 
     def develop(self, evidence: evidence_pb2.Evidence) -> None:
@@ -274,11 +194,11 @@ class ReviewLink:
         """Does all there is to do now. Called by the link's own thread, and by tests."""
         with self._lock:
             reviews = list(self._streams.values())
-        # Times before news: whatever was on film by now has been handed over by now.
-        times = {review: self._time(review) for review in reviews if review.watch.waiting}
+        # Times before news: what happened up to then has been handed over by now.
+        times = {review: review.reached for review in reviews if review.watch.waiting}
         while self._backlog.entries:
-            review, entry = self._backlog.entries.popleft()
-            self._guarded(lambda: self._read(review, entry))  # noqa: B023 - called here and now
+            review, told = self._backlog.entries.popleft()
+            self._guarded(lambda: self._read(review, told))  # noqa: B023 - called here and now
         for review, moment in times.items():
             self._guarded(lambda: self._decide(review, review.watch.advance(moment)))  # noqa: B023 - as above
         while self._backlog.evidence:
@@ -294,19 +214,10 @@ class ReviewLink:
             if held is not None:
                 self._log.error("review failed at a message", error=repr(error), held_back=held)
 
-    @staticmethod
-    def _time(review: StreamReview) -> int:
-        moment = last_time(review.film, review.settings.nominal_fps)
-        return review.time if moment is None else moment
-
-    def _read(self, review: StreamReview, entry: Entry) -> None:
-        """Takes in what a message tells of tracks."""
-        frames = frames_of(entry)
-        times = {} if frames is None else times_of(frames, review.settings.nominal_fps)
-        for event in decision_service_pb2.DecideResponse.FromString(entry[1]).events:
-            if event.type in _NEWS:
-                review.time = times.get(event.frame_index, review.time)
-                self._decide(review, review.watch.take(_news(event, review.time)))
+    def _read(self, review: StreamReview, told: Report) -> None:
+        """Takes in what a stream's engine tells of tracks."""
+        for news in news_in(told):
+            self._decide(review, review.watch.take(news))
 
     def _decide(self, review: StreamReview, decided: Sequence[Decided]) -> None:
         for each in decided:
@@ -328,7 +239,7 @@ class ReviewLink:
             policy_version=news.policy_version,
             decided_at=now_micros(),
         )
-        terms = _terms(review.rules(news.class_id))
+        terms = _terms(review.rules(news.class_id), news)
         if not is_chosen(id_of(decision), terms.salt, terms.pi(decision.stratum)):
             self._clerk.submit(Booking(decision=decision, terms=terms))
             return
@@ -354,19 +265,11 @@ class ReviewLink:
         wanted = worth_a_picture(frames, self.limits.pictures)
         if not wanted or not review.connected:
             return
-        request = evidence_pb2.EvidenceRequest(
-            request_id=case,
-            track_id=decision.track_id,
-            frame_indices=[frame.index for frame in wanted],
-            boxes=[corner for frame in wanted for corner in frame.box],
-            max_picture_bytes=min(self.limits.picture_bytes, MOST_BYTES),
-            deadline_seconds=self.limits.picture_seconds,
+        limits = self.limits
+        letter = ask_for_pictures(
+            case, decision.track_id, wanted, min(limits.picture_bytes, MOST_BYTES), limits.picture_seconds
         )
-        review.asked[case] = time.monotonic() + self.limits.picture_seconds
-        while len(review.asked) > _MOST_ASKED:
-            review.asked.popitem(last=False)
-        body = decision_service_pb2.DecideResponse(evidence_requests=[request]).SerializeToString()
-        review.letters.append(_Letter(body))
+        review.ask(case, letter, time.monotonic() + limits.picture_seconds)
 
     def _develop(self, evidence: evidence_pb2.Evidence) -> None:
         """Stores pictures."""
@@ -398,58 +301,18 @@ class ReviewLink:
             review = connected[answer.stream_id]
             if answer.seq not in review.told:
                 review.told.add(answer.seq)
-                review.letters.append(_Letter(_told(answer), answer))
+                review.letters.append(tell(answer))
 
 
-def verdict_of(answer: StreamAnswer) -> EngineVerdict:
-    """What is to hold of a track; MAYBE: what the machine says."""
-    if answer.decided_by is DecidedBy.MACHINE:
-        return EngineVerdict.MAYBE
-    return EngineVerdict(int(_ON_THE_WIRE[answer.to_verdict]))
-
-
-def _news(event: decisions_pb2.TrackEvent, moment: int) -> TrackNews:
-    return TrackNews(
-        track_id=event.track_id,
-        class_id=event.class_id,
-        frame_index=event.frame_index,
-        first_frame=event.first_frame,
-        time=moment,
-        verdict=_VERDICTS[event.to_verdict],
-        ended=event.type == _Event.TYPE_ENDED,
-        probability=event.why.probability,
-        policy_version=event.why.policy_version,
-    )
-
-
-def _terms(rules: ReviewRules) -> Terms:
+def _terms(rules: ReviewRules, news: TrackNews) -> Terms:
     return Terms(
         audit_yes=rules.audit_yes,
-        audit_no=rules.audit_no,
+        audit_no=rules.audit_of_dismissed(news.probability) if news.dismissed else rules.audit_no,
         salt=rules.salt,
         deadline=rules.deadline,
         default_verdict=Verdict(rules.default_verdict),
         double_check_yes=rules.double_check_yes,
     )
-
-
-def _told(answer: StreamAnswer) -> bytes:
-    """The event that tells a stream of an answer, as a piece of a response."""
-    event = decisions_pb2.TrackEvent(
-        type=_Event.TYPE_REVIEWED,
-        track_id=answer.track_id,
-        class_id=answer.class_id,
-        frame_index=answer.frame_index,
-        first_frame=answer.first_frame,
-        from_verdict=_ON_THE_WIRE[answer.from_verdict],
-        to_verdict=_ON_THE_WIRE[answer.to_verdict],
-        reason=_Event.REASON_REVIEW,
-        why=decisions_pb2.Why(probability=answer.probability, policy_version=answer.policy_version),
-        decided_by=_DECIDED_BY[answer.decided_by],
-        case_id=answer.case_id,
-        correction=answer.correction,
-    )
-    return decision_service_pb2.DecideResponse(events=[event]).SerializeToString()
 
 
 def _corners(crop: Sequence[float]) -> tuple[float, float, float, float]:

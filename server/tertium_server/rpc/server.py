@@ -35,7 +35,7 @@ from tertium_server.rpc.quality_service import SERVICE as QUALITY_SERVICE
 from tertium_server.rpc.quality_service import QualityService
 from tertium_server.rpc.review_service import SERVICE as REVIEW_SERVICE
 from tertium_server.rpc.review_service import ReviewService
-from tertium_server.rpc.stream import StreamTerms
+from tertium_server.rpc.terms import StreamTerms
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -94,7 +94,7 @@ class RpcServer:
         # Outermost: what the counter has wrapped once it hands out without asking anybody again.
         doors = () if gate is None else (IngestGate(gate, SERVICE),)
         self._server = aio.server(interceptors=(*doors, counter), options=grpc_options(settings))
-        limits = ServiceLimits(settings.heavy_detections, settings.open_seconds, settings.max_streams)
+        limits = ServiceLimits(settings.open_seconds, settings.max_streams)
         service = DecisionService(
             terms,
             limits,

@@ -2,103 +2,50 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
-
 import numpy as np
-from numpy.typing import NDArray
 
-from tertium.recording import Recorder
 from tertium.v1 import stream_pb2
-from tertium_server.engine import (
-    DecisionColumns,
-    EngineParameters,
-    FrameColumns,
-    SnapshotError,
-    StreamEngine,
-    StreamSettings,
-    Verdict,
-)
-from tertium_server.errors import CheckpointRefusedError, InvalidRequestError
+from tertium_server.engine import DecisionColumns, EngineParameters, FrameColumns, StreamSettings
+from tertium_server.errors import InvalidRequestError
 from tertium_server.logs import Throttle, get_logger
 from tertium_server.metrics import Rejection, StreamCounts
 from tertium_server.policy import Policy, compile_parameters
 from tertium_server.policy.keeper import InForce
 from tertium_server.policy.resolution import unplaced_zones
 from tertium_server.review.values import StreamAnswer
-from tertium_server.review.values import Verdict as ReviewVerdict
-from tertium_server.review.watch import TrackNews
 from tertium_server.rpc import notices, wire
 from tertium_server.rpc.answers import Answer, Answerer
-from tertium_server.rpc.checkpoint import CheckpointSealer, StreamState
-from tertium_server.rpc.codec.answering import DECLINED, MORE, frames_answered
+from tertium_server.rpc.checkpoint import StreamState
+from tertium_server.rpc.codec.answering import DECLINED, HEAVY, MORE, NEWS, frames_answered
 from tertium_server.rpc.desk import Desk
-from tertium_server.rpc.keeping import DecisionKeeping
-from tertium_server.rpc.opening import EpochClock, FrameLimits, Opening
+from tertium_server.rpc.letters import verdict_of
+from tertium_server.rpc.opening import Opening
 from tertium_server.rpc.recording import begin_recording, record
-from tertium_server.rpc.reviewing import ReviewLink, StreamReview, verdict_of
+from tertium_server.rpc.resuming import Indices, can_be_cut, check_resumed, cut, first_after, make_engine
 from tertium_server.rpc.rulings import Rulings
-from tertium_server.rpc.shadow import PAIRS, Shadow, is_followed
+from tertium_server.rpc.shadow import ShadowSeat
+from tertium_server.rpc.stream_review import StreamReview
+from tertium_server.rpc.terms import StreamTerms
 from tertium_server.rpc.track_ids import TrackIds
+from tertium_server.rpc.track_news import Report, doubts, report
 from tertium_server.rpc.waiting import WaitingFrames
 
 
-class _Silence(bytes):
-    """No response at all."""
+class _Sign(bytes):
+    """No response at all, but something that is said of it."""
 
     __slots__ = ()
 
 
-SILENCE: bytes = _Silence()
-"""In place of a response: there is none. Told by identity, for a response may well be empty."""
+SILENCE: bytes = _Sign()
+"""In place of a response: there is none. Signs are told by identity, for a response may well be empty."""
+TOO_HEAVY: bytes = _Sign()
+"""In place of a response: the message is too much work to keep others waiting for, and nothing was done about it."""
 
 _LOG = get_logger("policy")
 _COMPLAINTS = Throttle(3600.0)
 _NOTHING_YET = -1
-_END_OF_INDICES = 2**62
-
-Indices = np.ndarray[tuple[int], np.dtype[np.int64]]
-
-
-class Policies(Protocol):
-    """Whoever holds the policies of a server."""
-
-    @property
-    def in_force(self) -> InForce:
-        """What is in force now: another value as soon as that changes."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class StreamTerms:
-    """What the server brings to every stream."""
-
-    policies: Policies
-    """Holds the policy in force: what decisions are judged by and stamped with."""
-
-    sealer: CheckpointSealer
-    """Makes and opens checkpoints."""
-
-    limits: FrameLimits
-    """How much a stream may ask for."""
-
-    checkpoint_interval: int
-    """Frames between two checkpoints where the caller names no number."""
-
-    epochs: EpochClock
-    """Chooses epochs where the caller names none."""
-
-    recorder: Recorder | None = None
-    """Records what the callers of Decide send; None: nobody does."""
-
-    review: ReviewLink | None = None
-    """Puts tracks before people; None: nobody does."""
-
-    shadow_share: float = 1.0
-    """Share of the streams that a policy in the shadow follows, 0 to 1."""
-
-    keeping: DecisionKeeping | None = None
-    """Keeps decisions for truth to come; None: nobody does."""
+_LARGE = 2500  # bytes of a message that is no plain one of frames, from which on even reading it may take long
 
 
 class Stream:
@@ -111,19 +58,17 @@ class Stream:
     def __init__(self, opening: Opening, terms: StreamTerms) -> None:
         state = terms.sealer.open(opening.stream_id, opening.checkpoint) if opening.checkpoint else None
         if state is not None:
-            _check_resumed(opening, state)
+            check_resumed(opening, state)
         self.stream_id = opening.stream_id
         self.group = opening.settings.group
         self.epoch = opening.epoch or (state.epoch if state else terms.epochs.next())
         self._in_force = terms.policies.in_force
         self._settings = opening.settings
-        self.engine = _make_engine(opening, self._in_force.policy, state)
+        parameters = _compiled(self._in_force.policy, opening.settings, opening.stream_id)
+        self.engine = make_engine(opening, parameters, state)
         self._terms = terms
         self._prepared: tuple[InForce, EngineParameters] | None = None
-        self._is_followed = is_followed(self.stream_id, terms.shadow_share)
-        self._shadow: Shadow | None = None
-        self._shadow_waits = self._is_followed and self._in_force.shadow is not None
-        self._shadowed: NDArray[np.int64] | None = None
+        self._shadow = ShadowSeat(self.stream_id, opening.settings, terms.shadow_share, self._in_force.shadow)
         self._settings_digest = opening.settings_digest
         self._interval = opening.checkpoint_interval or terms.checkpoint_interval
         self._until_checkpoint = self._interval
@@ -140,7 +85,7 @@ class Stream:
         """The caller has closed the stream and knows how it ended."""
         self.review: StreamReview | None = None
         """What review knows of this stream, once it is attached."""
-        self._eventful = False
+        self._told: list[Report] = []
         self._rulings = Rulings()
         self._frames = 0
         self._rejected = [0] * len(Rejection)
@@ -158,6 +103,7 @@ class Stream:
             self._in_force.policy.version,
             state.detections if state else 0,
             terms.limits.max_frames,
+            terms.most_work,
             include_boxes=opening.include_boxes,
             include_tracks=opening.settings.include_tracks,
             include_coasted=opening.settings.include_coasted,
@@ -196,7 +142,7 @@ class Stream:
             self.engine.tracks,
             decided,
             self.engine.closed.tolist(),
-            {} if self._shadowed is None else dict(zip(self._class_names, self._shadowed.tolist(), strict=True)),
+            self._shadow.counts(self._class_names),
         )
 
     def opened(self) -> stream_pb2.Opened:
@@ -230,56 +176,38 @@ class Stream:
         if prepared is not None and wanted.policy is not self._in_force.policy:
             self.engine.adopt(prepared[1])
             self.answerer.stamp(wanted.policy.version)
-        shadow = None if self._shadow is None else self._shadow.policy
-        if wanted.shadow is not shadow:
-            self._shadow = None
-            self._shadow_waits = self._is_followed and wanted.shadow is not None
+        self._shadow.change(wanted.shadow)
         self._in_force = wanted
         self._prepared = None
 
-    def _begin_shadow(self) -> None:
-        """Has the policy in the shadow follow from the next message on. Frames that are run again are none of its business."""
-        policy = self._in_force.shadow
-        if policy is None or self._silent or self._recounting:
-            return
-        self._shadow_waits = False
-        shadow = Shadow(policy, self.stream_id, self._settings, self.engine)
-        if self.engine.waits or shadow.waits:  # what one says of a frame comes with what the other says of another
-            _LOG.warning("a policy with a decision lag has no shadow, and is none", stream=self.stream_id)
-            return
-        self._shadow = shadow
-        if self._shadowed is None:
-            self._shadowed = np.zeros((len(self._class_names), PAIRS), np.int64)
-
-    def _follow(self, frames: FrameColumns | None, desk: Desk) -> None:
-        """Has the policy in the shadow judge the frames that were just judged. Whatever happens to it, the stream goes on."""
-        if self._shadow is None or self._shadowed is None or frames is None:
-            return
-        try:
-            self._shadow.follow(frames, desk.workspace, desk.shadow_workspace, self._shadowed)
-        except Exception:  # noqa: BLE001 - a bug of the trial must not reach what is in force
-            _LOG.exception("the policy in the shadow failed; it follows this stream no more", stream=self.stream_id)
-            self._shadow = None
+    def _keep_up(self) -> None:
+        """Goes over to the policies that are in force by now. Frames that are run again are none of the shadow's business."""
+        if self._terms.policies.in_force is not self._in_force:
+            self._change_policy()
+        if self._shadow.waits and not (self._silent or self._recounting):
+            self._shadow.begin(self.engine)
 
     def answer(self, data: bytes, desk: Desk) -> bytes:
-        """The response to one request; SILENCE: it gets none.
+        """The response to one request; SILENCE: it gets none; TOO_HEAVY: it is to be answered elsewhere, by ``answer_heavy``.
 
         Raises:
             InvalidRequestError: The bytes are no request, or a second Open.
         """
-        if self._terms.policies.in_force is not self._in_force:
-            self._change_policy()
-        if self._shadow_waits:
-            self._begin_shadow()
+        if self._terms.policies.in_force is not self._in_force or self._shadow.waits:
+            self._keep_up()
         code = self._answer_at_once(data, desk)
         if code == DECLINED:
             return self._answer_the_long_way(data, desk)
+        if code == HEAVY:
+            return TOO_HEAVY
         count = frames_answered(code)
         self._frames += count
         self._until_checkpoint -= count
         decisions = desk.take(code)
-        if self._shadow is not None:
-            self._follow(wire.read_frames(data), desk)
+        if self._shadow.is_taken:
+            self._follow_read(data, desk)
+        if code & NEWS:
+            self._report(desk.workspace.end())
         if not code & MORE and self._until_checkpoint > 0:
             return decisions
         answer = Answer()
@@ -291,10 +219,7 @@ class Stream:
 
     def answer_frames(self, frames: FrameColumns, desk: Desk) -> bytes:
         """The response to frames."""
-        if self._terms.policies.in_force is not self._in_force:
-            self._change_policy()
-        if self._shadow_waits:
-            self._begin_shadow()
+        self._keep_up()
         answer = Answer()
         # A message that is too long is refused unread; a replay of the recording could not tell.
         if self._recording is not None and len(frames.indices) <= self._terms.limits.max_frames:
@@ -303,6 +228,15 @@ class Stream:
         if self._until_checkpoint <= 0:
             self.add_checkpoint(answer)
         return answer.to_bytes()
+
+    def answer_heavy(self, data: bytes, desk: Desk) -> bytes:
+        """The response to a request however much work it is; SILENCE: it gets none.
+
+        Raises:
+            InvalidRequestError: The bytes are no request, or a second Open.
+        """
+        frames = wire.read_frames(data)
+        return self.answer_otherwise(data, desk) if frames is None else self.answer_frames(frames, desk)
 
     def answer_otherwise(self, data: bytes, desk: Desk) -> bytes:
         """The response to a request that is no plain message of frames; SILENCE: it gets none.
@@ -339,7 +273,6 @@ class Stream:
 
     def finish(self, answer: Answer, desk: Desk) -> None:
         """Ends all tracks and tells of it."""
-        self._eventful = True
         self._add_late(answer, desk, self.engine.finish(desk.workspace))
 
     def flush(self, answer: Answer, desk: Desk) -> None:
@@ -352,7 +285,7 @@ class Stream:
             late = self._waiting.take(decisions.frame_indices, self.engine.last_judged)
             if late is not None:
                 self._late = late if self._late is None else FrameColumns.join([self._late, late])
-        self._eventful = self._eventful or decisions.event_count > 0
+        self._report(decisions)
         if self._rulings:
             self._rulings.apply(decisions)
         answer.add(self.answerer, desk, decisions)
@@ -390,8 +323,9 @@ class Stream:
         link = self._terms.review
         if link is not None:
             self.review = link.attach(
-                self.stream_id, self.epoch, self._settings, self._policy_now, self._answered, self._doubts()
-            )
+                self.stream_id, self.epoch, self._settings, self._policy_now, self._answered,
+                doubts(self.engine, self.answerer),
+            )  # fmt: skip
 
     def attach_review_to_a_piece(self) -> None:
         """The same for a piece of a stream."""
@@ -399,43 +333,28 @@ class Stream:
         if link is not None:
             self.review = link.attach_unary(self.stream_id, self.epoch, self._settings, self._policy_now)
 
-    def _doubts(self) -> list[TrackNews]:
-        """Tracks that a checkpoint brought along and that are in doubt: whoever saw their doubts begin may not live to make cases of them."""
-        records, last_frame = self.engine.records, self.engine.last_frame
-        if last_frame is None:
-            return []
-        class_ids = self.engine.parameters.judges["id"]
-        return [
-            TrackNews(
-                track_id=self.answerer.wire_id(int(record["id"])),
-                class_id=int(class_ids[record["class_row"]]),
-                frame_index=last_frame,
-                first_frame=int(record["first_frame"]),
-                time=self.engine.last_time,
-                verdict=ReviewVerdict.MAYBE,
-                ended=False,
-                probability=float(record["probability"]),
-                policy_version=self._in_force.policy.version,
-            )
-            for record in records[(records["verdict"] == Verdict.MAYBE) & (records["id"] != 0)]
-        ]
-
     def _policy_now(self) -> Policy:
         return self._terms.policies.in_force.policy
 
     def reviewed(self, request: bytes | FrameColumns, response: bytes) -> bytes:
-        """A response as it goes out, with what review has for the caller. ``request``: what it answers; b"": the end of the stream."""
-        review = self.review
-        if review is None:
+        """A response as it goes out, with what review has for the caller; it is kept for truth to come, too.
+
+        ``request``: what it answers; b"": the end of the stream.
+        """
+        review, kept = self.review, self._kept
+        if review is None and kept is None:
             return response
         if self.engine.waits or self._late is not None:
             # An answer's frames are not those of the message that it answers.
             request, self._late = self._late if self._late is not None else b"", None
-        eventful, self._eventful = self._eventful, False
+        entry = request, response
         size = len(response) + (len(request) if isinstance(request, bytes) else len(response))
-        review.after((request, response), size, eventful=eventful)
-        if self._kept is not None:
-            self._kept.keep((request, response), size)
+        if kept is not None:
+            kept.keep(entry, size)
+        if review is None:
+            return response
+        review.after(entry, size, self._told, self.engine.judged_time)
+        self._told.clear()
         if not review.letters:
             return response
         pieces, answers = review.take_along(self.engine.last_judged)
@@ -474,18 +393,29 @@ class Stream:
     def _answer_the_long_way(self, data: bytes, desk: Desk) -> bytes:
         """The same for any message, and for streams that are resumed or recorded."""
         frames = wire.read_frames(data)
-        return self.answer_otherwise(data, desk) if frames is None else self.answer_frames(frames, desk)
+        if frames is None:
+            return TOO_HEAVY if len(data) > _LARGE else self.answer_otherwise(data, desk)
+        return TOO_HEAVY if self.work(frames) > self._terms.most_work else self.answer_frames(frames, desk)
 
     def _add_the_rest(self, data: bytes, answer: Answer, desk: Desk) -> None:
         """Adds what there is beside decisions on a message that was answered at once."""
         decisions = desk.workspace.end()
-        self._eventful = self._eventful or decisions.event_count > 0
-        answer.add_events(self.answerer, decisions)
         if decisions.frames != decisions.sent or decisions.reset_count:
             frames = wire.read_frames(data)
             if frames is None:  # whatever the kernels read, it reads
                 raise RuntimeError("the codec has read what the twin can't")
             self._tell_of(decisions, frames, answer, 0, 0, 0)
+
+    def _follow_read(self, data: bytes, desk: Desk) -> None:
+        """Has the policy in the shadow judge the frames of a message that was answered at once."""
+        frames = wire.read_frames(data)
+        if frames is not None:
+            self._shadow.follow(frames, desk.workspace, desk.shadow_workspace)
+
+    def _report(self, decisions: DecisionColumns) -> None:
+        """Keeps what the engine tells of tracks for review, where there is one."""
+        if self._terms.review is not None and decisions.event_count + decisions.dismissed_count > 0:
+            self._told.append(report(decisions, self.answerer))
 
     def _run_rest(
         self, frames: FrameColumns, answer: Answer, desk: Desk, first_frame: int, first_detection: int
@@ -503,9 +433,9 @@ class Stream:
         if waits:
             self._waiting.add(frames, decisions)
             self._late = self._waiting.take(decisions.frame_indices, self.engine.last_judged)
-        if self._shadow is not None:  # before people's rulings: one machine is compared with another
-            self._follow(frames, desk)
-        self._eventful = self._eventful or decisions.event_count > 0
+        if self._shadow.is_taken:  # before people's rulings: one machine is compared with another
+            self._shadow.follow(frames, desk.workspace, desk.shadow_workspace)
+        self._report(decisions)
         if self._rulings:
             self._rulings.apply(decisions)
             self._rulings.review(self.engine)
@@ -538,25 +468,25 @@ class Stream:
 
     def _fresh_from(self, indices: Indices) -> int:
         """The place from which on frames have not been counted before."""
-        place, reached = _first_after(indices, self._counted)
+        place, reached = first_after(indices, self._counted)
         self._recounting = not reached
         return place
 
     def _run_resumed(self, frames: FrameColumns, answer: Answer, desk: Desk) -> None:
         """Runs frames that the caller has the answers of silently, and the others as always."""
         count = len(frames.indices)
-        silent, reached = _first_after(frames.indices, self._answered)
+        silent, reached = first_after(frames.indices, self._answered)
         if silent == count:
             # A message that was too long was refused the first time, too.
             if count <= self._terms.limits.max_frames:
                 self._take_silently(frames, desk)
-        elif count > self._terms.limits.max_frames or not _can_be_cut(frames):
+        elif count > self._terms.limits.max_frames or not can_be_cut(frames):
             self._run_rest(frames, answer, desk, 0, 0)
             return
         else:
             detections = int(frames.counts[:silent].sum(dtype=np.int64))
-            self._take_silently(_cut(frames, 0, silent, 0, detections), desk)
-            rest = _cut(frames, silent, count, detections, len(frames.boxes))
+            self._take_silently(cut(frames, 0, silent, 0, detections), desk)
+            rest = cut(frames, silent, count, detections, len(frames.boxes))
             self._run_rest(rest, answer, desk, silent, detections)
         self._silent = not reached
         self._recounting = self._recounting and not (reached and self._counted <= self._answered)
@@ -574,19 +504,8 @@ class Stream:
         answer = Answer()
         answer.add(self.answerer, desk, decisions)
         response = answer.to_bytes()
-        self.review.after((frames, response), 2 * len(response), eventful=decisions.event_count > 0)
-
-
-def _check_resumed(opening: Opening, state: StreamState) -> None:
-    if opening.epoch and opening.epoch != state.epoch:
-        raise InvalidRequestError.of(
-            "open.epoch",
-            f"the checkpoint is of epoch {state.epoch}, not {opening.epoch}; start a new epoch without a checkpoint",
-        )
-    if opening.settings_digest != state.settings_digest:
-        raise CheckpointRefusedError(
-            "it was taken with another Open: class_names, frame size, nominal_fps, client_tracks and score_scale have to stay the same"
-        )
+        told = [report(decisions, self.answerer)]
+        self.review.after((frames, response), 2 * len(response), told, self.engine.judged_time)
 
 
 def _compiled(policy: Policy, settings: StreamSettings, stream_id: str) -> EngineParameters:
@@ -598,49 +517,3 @@ def _compiled(policy: Policy, settings: StreamSettings, stream_id: str) -> Engin
             "zones without effect: open.frame_width and frame_height are missing", stream=stream_id, zones=unplaced
         )
     return compile_parameters(policy, settings, stream_id)
-
-
-def _make_engine(opening: Opening, policy: Policy, state: StreamState | None) -> StreamEngine:
-    parameters = _compiled(policy, opening.settings, opening.stream_id)
-    if state is None:
-        return StreamEngine(parameters, opening.settings)
-    try:
-        return StreamEngine.restore(parameters, opening.settings, state.snapshot)
-    except SnapshotError as error:
-        raise CheckpointRefusedError(f"{error}; start anew without a checkpoint") from error
-
-
-def _first_after(indices: Indices, last: int) -> tuple[int, bool]:
-    """The place of the first frame after the one with index ``last``, and whether the frames get as far as that one at all.
-
-    Whatever follows it lies after it, even a frame with a smaller index: that one comes late, but it is no repetition.
-    """
-    reached = np.flatnonzero((indices >= last) & (indices < _END_OF_INDICES))
-    if not len(reached):
-        return len(indices), False
-    place = int(reached[0])
-    return place + int(indices[place] == last), True
-
-
-def _can_be_cut(frames: FrameColumns) -> bool:
-    """Whether the arrays fit together, so that a part of the frames has its own part of each."""
-    count, detections = len(frames.indices), len(frames.boxes)
-    return (
-        len(frames.counts) == count
-        and len(frames.times) in (0, count)
-        and int(frames.counts.sum(dtype=np.int64)) == detections
-        and all(len(column) in (0, detections) for column in (frames.scores, frames.class_ids, frames.track_ids))
-    )
-
-
-def _cut(frames: FrameColumns, first: int, last: int, first_detection: int, last_detection: int) -> FrameColumns:
-    """The frames of a range of places, with their detections."""
-    return FrameColumns(
-        frames.indices[first:last],
-        frames.times[first:last],
-        frames.counts[first:last],
-        frames.boxes[first_detection:last_detection],
-        frames.scores[first_detection:last_detection],
-        frames.class_ids[first_detection:last_detection],
-        frames.track_ids[first_detection:last_detection],
-    )

@@ -17,9 +17,9 @@ def warm_up() -> None:
     settings = StreamSettings(class_names={0: "object"})
     stream = StreamEngine(compile_parameters(default_policy(), settings), settings)
     letterhead = Letterhead(
-        TrackIds("", 0, caller=False), "", 0, 1, include_boxes=True, include_tracks=True, include_coasted=True
+        TrackIds("", 0, caller=False), "", 0, 1, 1 << 60, include_boxes=True, include_tracks=True, include_coasted=True
     )
     frames = frames_pb2.Frames(frame_indices=[0], capture_times=[0], detection_counts=[1], boxes=[0, 0, 1, 1])
     desk = Desk()
     desk.answer(decision_service_pb2.DecideRequest(frames=frames).SerializeToString(), stream, letterhead)
-    desk.write_decisions(letterhead)
+    desk.write_answer(letterhead)

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .curve import Counts, Curve, Floats, f1_of, quotients
-from .sweep import accumulate_rising
+from .kernels.resampling import Changes, Tops, read_resamples
+from .sweep import accumulate_rising, export
 from .units import BlockCounts, Units
 
 DRAWS = 1000
@@ -103,19 +104,41 @@ def curve_draws(units: Units, seed: int, draws: int = CURVE_DRAWS, *, recommende
 
     ``recommended``: with the top of the smoothed curve, which takes as long as all the rest.
     """
-    names = ("best_f1", "best_threshold", "average_precision", *(("recommended_threshold",) if recommended else ()))
-    figures = {name: np.full(draws, np.nan) for name in names}
-    ordered = _by_score(units)
-    for index, weights in enumerate(draw(len(units.positives), seed, draws)):
-        curve = _resampled(ordered, weights)
-        figures["average_precision"][index] = curve.average_precision
-        if curve.obstacle:
-            continue  # such a resample has no best threshold; the others do
-        best = curve.best()
-        figures["best_f1"][index], figures["best_threshold"][index] = best.f1, best.threshold
-        if recommended:
-            figures["recommended_threshold"][index] = curve.recommended().threshold
+    ordered, resamples = _by_score(units), draw(len(units.positives), seed, draws)
+    tops = _tops(ordered, resamples)
+    figures = {
+        "best_f1": tops.best_f1,
+        "best_threshold": _exported(tops),
+        "average_precision": tops.average_precision,
+    }
+    if recommended:
+        top = figures["recommended_threshold"] = np.full(draws, np.nan)
+        for index in np.flatnonzero(~np.isnan(tops.best_f1)).tolist():
+            top[index] = _resampled(ordered, resamples[index]).recommended().threshold
     return figures
+
+
+def _tops(ordered: Units, resamples: Counts) -> Tops:
+    changes = Changes(
+        scores=np.ascontiguousarray(ordered.scores, np.float64),
+        true=np.ascontiguousarray(ordered.true, np.int64),
+        false=np.ascontiguousarray(ordered.false, np.int64),
+        found=np.ascontiguousarray(ordered.found, np.int64),
+        blocks=np.ascontiguousarray(ordered.blocks, np.int64),
+    )
+    size = len(resamples)
+    tops = Tops(np.empty(size), np.empty(size), np.empty(size), np.empty(size))
+    read_resamples(changes, np.ascontiguousarray(resamples), resamples @ ordered.positives.sum(axis=1), tops)
+    return tops
+
+
+def _exported(tops: Tops) -> Floats:
+    """(D,) what to hand out for the best score of each resample."""
+    thresholds = np.full(len(tops.best_score), np.nan)
+    for index in np.flatnonzero(~np.isnan(tops.best_score)).tolist():
+        pair = np.array([tops.score_below[index], tops.best_score[index]])
+        thresholds[index] = export(pair[~np.isnan(pair)])[-1]
+    return thresholds
 
 
 def interval(values: Floats, level: float, blocks: int) -> Interval:

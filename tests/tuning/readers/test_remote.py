@@ -195,3 +195,26 @@ def test_a_package_that_is_missing_is_named_with_the_command_that_installs_it(
     monkeypatch.setitem(known_implementations, "gs", {"class": "no_such_module.X", "err": "Please install gcsfs"})
     with pytest.raises(ReadError, match=r"gs://bucket/site: needs a package .*pip install gcsfs"):
         read_detections("gs://bucket/site", "mot", mirrors=Mirrors(folder=tmp_path))
+
+
+def test_a_bucket_of_s3_is_read(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a server of that kind is installed: pip install 'moto[server]' s3fs."""
+    pytest.importorskip("s3fs")
+    moto: Any = pytest.importorskip("moto.server")
+    for name, value in (("ACCESS_KEY_ID", "us"), ("SECRET_ACCESS_KEY", "us"), ("DEFAULT_REGION", "us-east-1")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        bucket = fsspec.filesystem("s3", skip_instance_cache=True)
+        bucket.mkdir("site")
+        bucket.put(str(folder), "site/recordings", recursive=True)
+        mirrors = Mirrors(folder=tmp_path / "copies")
+        remote = read_labelled("s3://site/recordings", "s3://site/recordings", "mot", mirrors=mirrors)
+        assert contents(remote) == contents(read_labelled(folder, folder, "mot"))
+        with pytest.raises(ReadError, match="s3://nobodys: can't be read"):
+            read_detections("s3://nobodys", "mot", mirrors=mirrors)
+    finally:
+        server.stop()

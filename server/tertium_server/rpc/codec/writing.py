@@ -46,7 +46,8 @@ _VERSION, _VERSION_SIZE = letterhead.VERSION, letterhead.VERSION_SIZE
 
 
 @kernel
-def _varint_size(number: int) -> int:
+def varint_size(number: int) -> int:
+    """Bytes of a number on the wire."""
     size = 1
     while number >= _CONTINUED:
         number >>= 7
@@ -55,15 +56,16 @@ def _varint_size(number: int) -> int:
 
 
 @kernel
-def _field_size(number: int, length: int) -> int:
+def field_size(number: int, length: int) -> int:
     """Bytes of a field with ``length`` bytes in it; a field with none is left out."""
     if length == 0:
         return 0
-    return (1 if number < _TWO_BYTE_NUMBERS else 2) + _varint_size(length) + length
+    return (1 if number < _TWO_BYTE_NUMBERS else 2) + varint_size(length) + length
 
 
 @kernel
-def _put_varint(out: NDArray[np.uint8], place: int, number: int) -> int:
+def put_varint(out: NDArray[np.uint8], place: int, number: int) -> int:
+    """Writes a number; returns the place behind it."""
     while number >= _CONTINUED:
         out[place] = number & (_CONTINUED - 1) | _CONTINUED
         number >>= 7
@@ -73,16 +75,17 @@ def _put_varint(out: NDArray[np.uint8], place: int, number: int) -> int:
 
 
 @kernel
-def _put_head(out: NDArray[np.uint8], place: int, number: int, length: int) -> int:
-    return _put_varint(out, _put_varint(out, place, number << 3 | _LENGTH_DELIMITED), length)
+def put_head(out: NDArray[np.uint8], place: int, number: int, length: int) -> int:
+    """Writes what stands before ``length`` bytes of a field; returns the place behind it."""
+    return put_varint(out, put_varint(out, place, number << 3 | _LENGTH_DELIMITED), length)
 
 
 @array_kernel
-def _put(out: NDArray[np.uint8], place: int, number: int, address: int, length: int) -> int:
+def put(out: NDArray[np.uint8], place: int, number: int, address: int, length: int) -> int:
     """Writes a field of ``length`` bytes from an address; returns the place behind it."""
     if length == 0:
         return place
-    place = _put_head(out, place, number, length)
+    place = put_head(out, place, number, length)
     source = carray(pointer(np.int64(address)), (length,), np.uint8)
     for offset in range(length):
         out[place + offset] = source[offset]
@@ -96,7 +99,7 @@ def _put_ids(
     """Writes ordinals as ids: see rpc/track_ids.py."""
     if count == 0:
         return place
-    place = _put_head(out, place, number, _ID * count)
+    place = put_head(out, place, number, _ID * count)
     for entry in range(count):
         track_id = ordinals[entry] | base
         for byte in range(_ID):  # a response's numbers lie anywhere: byte by byte
@@ -121,14 +124,14 @@ def _wanted(progress: NDArray[np.int64], entries: NDArray[np.int64]) -> tuple[in
 @kernel
 def _body_size(progress: NDArray[np.int64], entries: NDArray[np.int64]) -> int:
     frames, detections, boxes, tracks, coasted = _wanted(progress, entries)
-    size = _field_size(_FRAME_INDICES, 8 * frames) + _field_size(_DETECTION_COUNTS, 4 * frames)
-    size += _field_size(_TRACK_IDS, _ID * detections) + _field_size(_PROBABILITIES, _FLOAT * detections)
-    size += _field_size(_VERDICTS, detections) + _field_size(_POLICY_VERSION, entries[_VERSION_SIZE])
-    size += _field_size(_BOXES, _BOX * boxes) + _field_size(_TRACK_PROBABILITIES, _FLOAT * tracks)
-    size += _field_size(_TRACK_LOWER, _FLOAT * tracks) + _field_size(_TRACK_UPPER, _FLOAT * tracks)
-    size += _field_size(_TRACK_VERDICTS, tracks) + _field_size(_COASTED_COUNTS, 4 * frames * entries[_WANT_COASTED])
-    size += _field_size(_COASTED_TRACK_IDS, _ID * coasted) + _field_size(_COASTED_BOXES, _BOX * coasted)
-    return size + _field_size(_COASTED_PROBABILITIES, _FLOAT * coasted) + _field_size(_COASTED_VERDICTS, coasted)
+    size = field_size(_FRAME_INDICES, 8 * frames) + field_size(_DETECTION_COUNTS, 4 * frames)
+    size += field_size(_TRACK_IDS, _ID * detections) + field_size(_PROBABILITIES, _FLOAT * detections)
+    size += field_size(_VERDICTS, detections) + field_size(_POLICY_VERSION, entries[_VERSION_SIZE])
+    size += field_size(_BOXES, _BOX * boxes) + field_size(_TRACK_PROBABILITIES, _FLOAT * tracks)
+    size += field_size(_TRACK_LOWER, _FLOAT * tracks) + field_size(_TRACK_UPPER, _FLOAT * tracks)
+    size += field_size(_TRACK_VERDICTS, tracks) + field_size(_COASTED_COUNTS, 4 * frames * entries[_WANT_COASTED])
+    size += field_size(_COASTED_TRACK_IDS, _ID * coasted) + field_size(_COASTED_BOXES, _BOX * coasted)
+    return size + field_size(_COASTED_PROBABILITIES, _FLOAT * coasted) + field_size(_COASTED_VERDICTS, coasted)
 
 
 @array_kernel
@@ -138,20 +141,20 @@ def _put_detections(
     frames, detections, boxes, tracks, _ = _wanted(progress, entries)
     values, row = int(outputs.values.ctypes.data), _FLOAT * outputs.values.shape[1]
     verdicts = int(outputs.verdicts.ctypes.data)
-    place = _put(out, place, _FRAME_INDICES, outputs.frame_indices.ctypes.data, 8 * frames)
-    place = _put(out, place, _DETECTION_COUNTS, outputs.counts.ctypes.data, 4 * frames)
+    place = put(out, place, _FRAME_INDICES, outputs.frame_indices.ctypes.data, 8 * frames)
+    place = put(out, place, _DETECTION_COUNTS, outputs.counts.ctypes.data, 4 * frames)
     if entries[_READY_IDS] != 0:
-        place = _put(out, place, _TRACK_IDS, entries[_READY_IDS], _ID * detections)
+        place = put(out, place, _TRACK_IDS, entries[_READY_IDS], _ID * detections)
     else:
         place = _put_ids(out, place, _TRACK_IDS, outputs.track_ids, detections, entries[_BASE])
-    place = _put(out, place, _PROBABILITIES, values, _FLOAT * detections)
-    place = _put(out, place, _VERDICTS, verdicts, detections)
-    place = _put(out, place, _POLICY_VERSION, entries[_VERSION], entries[_VERSION_SIZE])
-    place = _put(out, place, _BOXES, outputs.boxes.ctypes.data, _BOX * boxes)
-    place = _put(out, place, _TRACK_PROBABILITIES, values + row, _FLOAT * tracks)
-    place = _put(out, place, _TRACK_LOWER, values + 2 * row, _FLOAT * tracks)
-    place = _put(out, place, _TRACK_UPPER, values + 3 * row, _FLOAT * tracks)
-    return _put(out, place, _TRACK_VERDICTS, verdicts + outputs.verdicts.shape[1], tracks)
+    place = put(out, place, _PROBABILITIES, values, _FLOAT * detections)
+    place = put(out, place, _VERDICTS, verdicts, detections)
+    place = put(out, place, _POLICY_VERSION, entries[_VERSION], entries[_VERSION_SIZE])
+    place = put(out, place, _BOXES, outputs.boxes.ctypes.data, _BOX * boxes)
+    place = put(out, place, _TRACK_PROBABILITIES, values + row, _FLOAT * tracks)
+    place = put(out, place, _TRACK_LOWER, values + 2 * row, _FLOAT * tracks)
+    place = put(out, place, _TRACK_UPPER, values + 3 * row, _FLOAT * tracks)
+    return put(out, place, _TRACK_VERDICTS, verdicts + outputs.verdicts.shape[1], tracks)
 
 
 @array_kernel
@@ -159,14 +162,14 @@ def _put_coasted(
     out: NDArray[np.uint8], place: int, outputs: Outputs, progress: NDArray[np.int64], entries: NDArray[np.int64]
 ) -> int:
     frames, detections, _, _, coasted = _wanted(progress, entries)
-    place = _put(out, place, _COASTED_COUNTS, outputs.coasted_counts.ctypes.data, 4 * frames * entries[_WANT_COASTED])
+    place = put(out, place, _COASTED_COUNTS, outputs.coasted_counts.ctypes.data, 4 * frames * entries[_WANT_COASTED])
     if entries[_READY_IDS] != 0:
-        place = _put(out, place, _COASTED_TRACK_IDS, entries[_READY_IDS] + _ID * detections, _ID * coasted)
+        place = put(out, place, _COASTED_TRACK_IDS, entries[_READY_IDS] + _ID * detections, _ID * coasted)
     else:
         place = _put_ids(out, place, _COASTED_TRACK_IDS, outputs.coasted_track_ids, coasted, entries[_BASE])
-    place = _put(out, place, _COASTED_BOXES, outputs.coasted_boxes.ctypes.data, _BOX * coasted)
-    place = _put(out, place, _COASTED_PROBABILITIES, outputs.coasted_values.ctypes.data, _FLOAT * coasted)
-    return _put(out, place, _COASTED_VERDICTS, outputs.coasted_verdicts.ctypes.data, coasted)
+    place = put(out, place, _COASTED_BOXES, outputs.coasted_boxes.ctypes.data, _BOX * coasted)
+    place = put(out, place, _COASTED_PROBABILITIES, outputs.coasted_values.ctypes.data, _FLOAT * coasted)
+    return put(out, place, _COASTED_VERDICTS, outputs.coasted_verdicts.ctypes.data, coasted)
 
 
 @array_kernel
@@ -180,10 +183,10 @@ def write_decisions(workspace_table: NDArray[np.int64], entries: NDArray[np.int6
     if progress[FRAMES_TAKEN] == 0:
         return 0
     body = _body_size(progress, entries)
-    size = 1 + _varint_size(body) + body
+    size = 1 + varint_size(body) + body
     if size <= out.shape[0]:
         out[0] = _DECISIONS_TAG
-        place = _put_varint(out, 1, body)
+        place = put_varint(out, 1, body)
         place = _put_detections(out, place, outputs, progress, entries)
         _put_coasted(out, place, outputs, progress, entries)
     return size
