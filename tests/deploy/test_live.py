@@ -121,7 +121,7 @@ def test_what_is_shipped_works_with_a_real_prometheus(tmp_path: Path, subtests: 
 
 def names_in(expr: Any) -> Iterator[str]:
     """The metrics that an expression asks for."""
-    if isinstance(expr, promql_parser.VectorSelector):
+    if isinstance(expr, promql_parser.VectorSelector) and expr.name is not None:
         yield expr.name
     for field in ("expr", "lhs", "rhs", "vector_selector", "vs"):
         below = getattr(expr, field, None)

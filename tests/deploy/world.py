@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -49,7 +49,7 @@ class Sink:
                 self.send_response(204)
                 self.end_headers()
 
-            def log_message(self, *_: object) -> None:  # type: ignore[override]  # as little as can be
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
                 pass
 
         self._server = HTTPServer(("127.0.0.1", 0), Handler)
@@ -162,7 +162,7 @@ class World:
                 answer()
 
     @contextmanager
-    def _reviewers(self) -> Iterator[Callable[[], None]]:
+    def _reviewers(self) -> Generator[Callable[[], None]]:
         """Has two people answer what waits, both alike: a case in five is left lying."""
         address = f"http://{self.server.metrics}/review/api/"
         with ExitStack() as stack:

@@ -130,12 +130,12 @@ def _table(report: Report) -> list[str]:
     lines = [
         f"as of {made}; 95 % intervals; -: too little to tell",
         "",
-        f"{'class':{width}}  window  {'method':10}  {'precision':22}  {'recall':22}  effective samples",
+        f"{'class':{width}}  window  {'method':11}  {'precision':22}  {'recall':22}  effective samples",
     ]
     for name, line in zip(names, report.lines, strict=False):
         samples = f"{_number(line.precision.effective_samples)} / {_number(line.recall.effective_samples)}"
         precision, recall = _interval(line.precision), _interval(line.recall)
-        lines.append(f"{name:{width}}  {line.window:6}  {line.method:10}  {precision:22}  {recall:22}  {samples}")
+        lines.append(f"{name:{width}}  {line.window:6}  {line.method:11}  {precision:22}  {recall:22}  {samples}")
     lines += [
         "",
         f"{'class':{width}}  window  {'stratum':10}  tracks  answered yes / no / cannot tell  audit weight coverage",
