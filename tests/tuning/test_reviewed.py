@@ -27,9 +27,10 @@ from tertium_server.tuning.replay import replay
 from tertium_server.tuning.reviewed.calibrating import TRACKS_OF_PRIOR, calibrate
 from tertium_server.tuning.reviewed.cases import Cell, Reviews, ReviewsError, tracks_of
 from tertium_server.tuning.reviewed.choosing import Question, choose_pair
-from tertium_server.tuning.reviewed.scoring import TrackScores
+from tertium_server.tuning.reviewed.scoring import TrackScores, scores_as_decided
 from tertium_server.tuning.reviewed.tune import tune_on_reviews
 from tertium_server.tuning.reviewed.weighing import effective_size, weigh
+from tertium_server.tuning.reviewed.work import ReviewTuneOptions, Work
 from tests.policies import plain_data, plain_policy
 from tests.rpc.builders import batched, frames_of, opening
 from tests.rpc.live import Call, serving
@@ -177,9 +178,21 @@ def test_answers_on_another_policys_tracks_are_no_answers_without_recordings() -
 
 
 def _asked(objective: str) -> Any:
-    from tertium_server.tuning.reviewed.work import ReviewTuneOptions  # noqa: PLC0415
-
     return ReviewTuneOptions(objective=parse_objective(objective))
+
+
+@pytest.mark.parametrize(("replayed", "lowest"), [(True, 0.1), (False, 0.2)])
+def test_thresholds_under_the_old_no_need_answers_on_tracks_that_never_left_it(replayed: bool, lowest: float) -> None:  # noqa: FBT001
+    lines = [line(k, "yes", 10.0, 0.1, stratum="auto_no") for k in range(6)] + [
+        line(10 + k, "yes", 1.0, 0.6) for k in range(20)
+    ]
+    tracks = tracks_of(lines)
+    scores = scores_as_decided(tracks)
+    work = Work(plain_policy(), tracks, weigh(tracks, None), scores, (lambda _: scores) if replayed else None, 1.0, ())
+    tuned = work.finish(_asked("targets:recall=1"), lambda _what, _done, _all: None)
+    no = tuned.policy.judgement("person").track.thresholds.no
+    assert no == pytest.approx(0.2) if not replayed else no <= np.float32(lowest)
+    assert any("lowest that answers tell of" in text for text in tuned.summary["warnings"]) is not replayed
 
 
 # ---------------------------------------------------------------------- with a server's store and recordings
