@@ -5,6 +5,9 @@ VENV ?= .venv
 # What the contract must not break: a branch, tag or commit.
 BASE ?= main
 
+# Many tests wait for servers: two for each core, and no more than memory is sure to hold.
+TEST_PROCESSES ?= $(shell $(PYTHON) -c 'import os; print(min(8, 2 * (os.cpu_count() or 1)))')
+
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
@@ -23,7 +26,7 @@ demo: $(VENV)/.server ## Plays two cameras through a real server and shows what 
 	@$(BIN)/tertium demo $(ARGS)
 
 test: $(VENV)/.dev ## Runs the tests
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) $(ARGS)
 
 bench: $(VENV)/.dev ## Measures speed and memory; writes JSON and a plot
 	$(BIN)/python benchmarks/run.py $(ARGS)

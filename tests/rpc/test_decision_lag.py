@@ -174,7 +174,7 @@ class _Review:
         self.entries: list[tuple[object, bytes]] = []
         self.letters: list[object] = []
 
-    def after(self, entry: tuple[object, bytes], _size: int, *, eventful: bool) -> None:  # noqa: ARG002 - as the real one's
+    def after(self, entry: tuple[object, bytes], _size: int, _told: list[object], _reached: int) -> None:
         self.entries.append(entry)
 
 
