@@ -268,7 +268,8 @@ def test_what_is_said_of_thresholds_is_a_weighted_count_of_what_replay_says(site
     lines = _exported(site, tmp_path)
     assert summary["answers"] == len(lines) > 20
     assert summary["replayed"]
-    assert {one["weight"] for one in lines} == {1.0, 2.0}
+    # Maybes, audits, and audits of tracks that never left NO, the less likely the rarer.
+    assert {1.0, 2.0} < {one["weight"] for one in lines}
     assert answers.population is not None
     [name] = summary["classes"]
     for which, judge in (("as_it_was", asking()), ("all_data", policy)):
