@@ -87,7 +87,7 @@ def test_the_pair_is_the_best_of_all_pairs_when_each_answer_counts_as_often_as_i
         wanted = sum(one["weight"] for one in lines if one["answer"] == "yes")
         if (accepted and right < 0.8 * accepted) or kept < 0.9 * wanted:
             return None
-        return sum(one["weight"] for one in lines if no <= one["probability"] < yes)
+        return float(sum(one["weight"] for one in lines if no <= one["probability"] < yes))
 
     places = [*sorted({one["probability"] for one in lines}), 1.01]
     counts = [seen(*both) for both in combinations_with_replacement(places, 2)]
