@@ -5,6 +5,9 @@ VENV ?= .venv
 # What the contract must not break: a branch, tag or commit.
 BASE ?= main
 
+# Many tests wait for servers: two for each core, and no more than memory is sure to hold.
+TEST_PROCESSES ?= $(shell $(PYTHON) -c 'import os; print(min(8, 2 * (os.cpu_count() or 1)))')
+
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
@@ -23,7 +26,7 @@ demo: $(VENV)/.server ## Plays two cameras through a real server and shows what 
 	@$(BIN)/tertium demo $(ARGS)
 
 test: $(VENV)/.dev ## Runs the tests
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) $(ARGS)
 
 bench: $(VENV)/.dev ## Measures speed and memory; writes JSON and a plot
 	$(BIN)/python benchmarks/run.py $(ARGS)
@@ -67,8 +70,10 @@ wheel: $(VENV)/.dev ## Builds the wheel into dist/
 
 # uv resolves for all Pythons and platforms at once; the pins of the server are those of dev. It asks the index that UV_DEFAULT_INDEX names.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --custom-compile-command "make constraints"
+# All extras but those of the clouds' buckets, which bring a hundred packages that no test needs.
+DEV_EXTRAS := --extra server --extra postgres --extra plot --extra parquet --extra dev
 constraints: $(VENV)/.dev ## Renews the pinned versions and hashes of everything that is installed
-	$(LOCK) pyproject.toml constraints/build.in --all-extras --output-file constraints/dev.txt
+	$(LOCK) pyproject.toml constraints/build.in $(DEV_EXTRAS) --output-file constraints/dev.txt
 	$(LOCK) pyproject.toml constraints/build.in --extra server --constraints constraints/dev.txt --output-file constraints/server.txt
 
 clean: ## Removes the virtual environment, caches and build results

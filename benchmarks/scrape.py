@@ -52,7 +52,7 @@ def _fill(store: Database, cases: int) -> None:
     rng = np.random.default_rng(1)
     now = time.time_ns() // 1000
     for first in range(0, cases, 10_000):
-        decisions = []
+        decisions: list[dict[str, Any]] = []
         for number in range(first * _DECISIONS_A_CASE, (first + 10_000) * _DECISIONS_A_CASE):
             stratum = ("auto_yes", "auto_no", "maybe")[number % 3]
             decisions.append({

@@ -114,6 +114,7 @@ def band(title: str, why: str, figure: str, threshold: str) -> timeseries.Panel:
         .override_by_name("lower", [*edge, band_color])
         .override_by_name("audit", [_fixed("blue"), _property("custom.lineWidth", 2)])
         .override_by_name("calibrated", [_fixed("orange"), _dashed()])
+        .override_by_name("frame_audit", [_fixed("purple")])
         .override_by_name("truth", [_fixed("green")])
         .override_by_name("target", [_fixed("red"), _dashed(), _property("custom.fillOpacity", 0)])
     )

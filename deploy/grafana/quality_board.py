@@ -34,7 +34,7 @@ def _precision() -> list[Panel]:
 def _recall() -> list[Panel]:
     why = (
         "Of real objects that became a track, the share that was said to be real. Objects that the detector never fired on are only "
-        "seen by labelled frames (truth)."
+        "seen by audits of whole frames (frame_audit) and by labelled frames (truth)."
     )
     return [band("Recall of $class", why, "recall", "recall_target_ratio")]
 

@@ -9,6 +9,7 @@ import pytest
 
 from tertium_server.cli.application import run
 from tertium_server.policy import load_policy
+from tests.kernels import keep_kernels
 from tests.scenes import scene, write_mot
 from tests.tuning.test_tune import write_truth
 
@@ -27,6 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True, scope="module")
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
     with pytest.MonkeyPatch.context() as patch:
+        keep_kernels(patch)
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
 

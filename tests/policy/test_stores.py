@@ -16,6 +16,7 @@ from tertium_server.policy.errors import PolicyStateError
 from tertium_server.policy.store import BUILT_IN, DatabaseStore, FolderStore, PolicyStore
 from tertium_server.policy.store.values import before, find
 from tertium_server.storage import open_store
+from tests.kills import KILLS
 from tests.policies import plain_policy, policy_with
 from tests.stores import fresh_store
 
@@ -189,7 +190,7 @@ def test_killed_while_it_activates_a_store_holds_the_old_or_the_new_version(kind
     store = FolderStore(tmp_path) if kind == "folder" else DatabaseStore(open_store(where))
     versions = [store.put(variant(yes), "", "")[0].version for yes in (0.7, 0.8)]
     store.activate(store.records()[1], "", "", "activate")
-    for kill in range(10):
+    for kill in range(KILLS):
         process = subprocess.Popen([sys.executable, "-c", ACTIVATING, kind, where], stdout=subprocess.PIPE)
         assert process.stdout is not None
         said = 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -18,9 +17,8 @@ from tertium_server.review.spool import Spool
 from tertium_server.review.values import Answer, Verdict
 from tertium_server.storage import Database, open_store
 from tertium_server.storage.tables import review
+from tests.kills import KILLS
 
-KILLS = int(os.environ.get("TERTIUM_TEST_KILLS", "5"))
-"""A few, so that all tests together stay quick; 50 and more by the variable."""
 ROOT = Path(__file__).parents[2]
 MOST_SECONDS = 0.4
 SETTLED = {"closed", "open", "second_review", "escalated"}

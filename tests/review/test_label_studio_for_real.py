@@ -80,7 +80,8 @@ class Person:
 
     def tasks(self) -> list[dict[str, Any]]:
         (project,) = self.call("GET", "/api/projects")["results"]
-        return self.call("GET", "/api/tasks", params={"project": project["id"], "fields": "all"})["tasks"]
+        page = self.call("GET", "/api/tasks", params={"project": project["id"], "fields": "all"})
+        return list(page["tasks"])
 
     def answer(self, task: int, answer: str) -> int:
         chosen = {"from_name": "answer", "to_name": "picture", "type": "choices", "value": {"choices": [answer]}}

@@ -41,12 +41,12 @@ def test_decisions_are_read_back_as_they_were_sent(kept: DecisionKeeping, *, as_
     kept.flush()
     found = read_frames(kept.ledger, "camera", 0, sent)
     assert set(found) == set(sent)
-    for index, (request, response) in sent.items():
+    for index, (asked, answered) in sent.items():
         frame = found[index]
         assert frame.epoch == EPOCH
-        np.testing.assert_array_equal(frame.boxes.ravel(), np.array(request.frames.boxes, np.float32))
-        assert frame.verdicts.tolist() == list(response.decisions.verdicts)
-        np.testing.assert_array_equal(frame.probabilities, np.array(response.decisions.probabilities, np.float32))
+        np.testing.assert_array_equal(frame.boxes.ravel(), np.array(asked.frames.boxes, np.float32))
+        assert frame.verdicts.tolist() == list(answered.decisions.verdicts)
+        np.testing.assert_array_equal(frame.probabilities, np.array(answered.decisions.probabilities, np.float32))
         assert set(frame.classes) <= {"person"}
 
 

@@ -16,6 +16,7 @@ from tertium.v1.policy_service_pb2_grpc import PolicyServiceStub
 from tertium_server.cli.application import run
 from tertium_server.policy import default_policy, dump_policy, parse_policy
 from tertium_server.review.access import Role, entry_for
+from tests.kills import KILLS
 from tests.policies import policy_with
 from tests.rpc.live import Live, ServerProcess, ending_of, serving, until
 
@@ -205,7 +206,7 @@ def test_a_server_that_is_killed_while_it_activates_comes_back_with_the_old_or_t
         raise AssertionError("it was never killed")
 
     possible = {default_policy().version}
-    for _ in range(6):
+    for _ in range(KILLS):
         with ServerProcess(tmp_path / "data", **environment) as server:
             stamped = asyncio.run(in_force(server))
             assert stamped in possible

@@ -30,10 +30,14 @@ class Quality:
         self._shows = [("authorization", f"Bearer {make_or_read_token(folder)}")]
 
     async def report(self, *requests: pb.ReportTruthRequest) -> pb.ReportTruthResponse:
-        return await self._stub.ReportTruth(iter(requests), metadata=self._shows)
+        response: pb.ReportTruthResponse = await self._stub.ReportTruth(iter(requests), metadata=self._shows)
+        return response
 
     async def estimates(self) -> pb.GetEstimatesResponse:
-        return await self._stub.GetEstimates(pb.GetEstimatesRequest(), metadata=self._shows)
+        response: pb.GetEstimatesResponse = await self._stub.GetEstimates(
+            pb.GetEstimatesRequest(), metadata=self._shows
+        )
+        return response
 
 
 def world(seed: int, length: int) -> tuple[list[Frames], list[list[Box]]]:

@@ -70,9 +70,13 @@ def as_the_server_decides(sequence: Sequence, judged_by: Policy) -> list[Decided
             piece.indices, piece.times, piece.counts, piece.boxes, piece.scores, piece.class_ids, piece.track_ids
         )
         time = int(piece.times[0])
-        take(engine.advance(columns, workspace).events)
+        taken = engine.advance(columns, workspace)
+        take(taken.events)
+        take(taken.dismissed)
         decided.extend(watch.advance(time))
-    take(engine.finish(workspace).events)
+    taken = engine.finish(workspace)
+    take(taken.events)
+    take(taken.dismissed)
     return decided
 
 

@@ -27,9 +27,10 @@ from tertium_server.tuning.replay import replay
 from tertium_server.tuning.reviewed.calibrating import TRACKS_OF_PRIOR, calibrate
 from tertium_server.tuning.reviewed.cases import Cell, Reviews, ReviewsError, tracks_of
 from tertium_server.tuning.reviewed.choosing import Question, choose_pair
-from tertium_server.tuning.reviewed.scoring import TrackScores
+from tertium_server.tuning.reviewed.scoring import TrackScores, scores_as_decided
 from tertium_server.tuning.reviewed.tune import tune_on_reviews
 from tertium_server.tuning.reviewed.weighing import effective_size, weigh
+from tertium_server.tuning.reviewed.work import ReviewTuneOptions, Work
 from tests.policies import plain_data, plain_policy
 from tests.rpc.builders import batched, frames_of, opening
 from tests.rpc.live import Call, serving
@@ -86,7 +87,7 @@ def test_the_pair_is_the_best_of_all_pairs_when_each_answer_counts_as_often_as_i
         wanted = sum(one["weight"] for one in lines if one["answer"] == "yes")
         if (accepted and right < 0.8 * accepted) or kept < 0.9 * wanted:
             return None
-        return sum(one["weight"] for one in lines if no <= one["probability"] < yes)
+        return float(sum(one["weight"] for one in lines if no <= one["probability"] < yes))
 
     places = [*sorted({one["probability"] for one in lines}), 1.01]
     counts = [seen(*both) for both in combinations_with_replacement(places, 2)]
@@ -177,9 +178,21 @@ def test_answers_on_another_policys_tracks_are_no_answers_without_recordings() -
 
 
 def _asked(objective: str) -> Any:
-    from tertium_server.tuning.reviewed.work import ReviewTuneOptions  # noqa: PLC0415
-
     return ReviewTuneOptions(objective=parse_objective(objective))
+
+
+@pytest.mark.parametrize(("replayed", "lowest"), [(True, 0.1), (False, 0.2)])
+def test_thresholds_under_the_old_no_need_answers_on_tracks_that_never_left_it(replayed: bool, lowest: float) -> None:  # noqa: FBT001
+    lines = [line(k, "yes", 10.0, 0.1, stratum="auto_no") for k in range(6)] + [
+        line(10 + k, "yes", 1.0, 0.6) for k in range(20)
+    ]
+    tracks = tracks_of(lines)
+    scores = scores_as_decided(tracks)
+    work = Work(plain_policy(), tracks, weigh(tracks, None), scores, (lambda _: scores) if replayed else None, 1.0, ())
+    tuned = work.finish(_asked("targets:recall=1"), lambda _what, _done, _all: None)
+    no = tuned.policy.judgement("person").track.thresholds.no
+    assert no == pytest.approx(0.2) if not replayed else no <= np.float32(lowest)
+    assert any("lowest that answers tell of" in text for text in tuned.summary["warnings"]) is not replayed
 
 
 # ---------------------------------------------------------------------- with a server's store and recordings
@@ -255,7 +268,8 @@ def test_what_is_said_of_thresholds_is_a_weighted_count_of_what_replay_says(site
     lines = _exported(site, tmp_path)
     assert summary["answers"] == len(lines) > 20
     assert summary["replayed"]
-    assert {one["weight"] for one in lines} == {1.0, 2.0}
+    # Maybes, audits, and audits of tracks that never left NO, the less likely the rarer.
+    assert {1.0, 2.0} < {one["weight"] for one in lines}
     assert answers.population is not None
     [name] = summary["classes"]
     for which, judge in (("as_it_was", asking()), ("all_data", policy)):

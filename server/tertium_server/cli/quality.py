@@ -124,7 +124,8 @@ def connected(server: str) -> Generator[QualityClient]:
 
 def _table(report: Report) -> list[str]:
     """The report for people."""
-    names = [ascii(line.class_name)[1:-1] for line in (*report.lines, *report.strata)]
+    classes = [line.class_name for line in report.lines] + [line.class_name for line in report.strata]
+    names = [ascii(name)[1:-1] for name in classes]
     width = max(5, *map(len, names))
     made = datetime.fromtimestamp(report.made_at / 1e6, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     lines = [

@@ -111,14 +111,14 @@ def _show(summary: dict[str, Any]) -> None:
     from rich.table import Table  # noqa: PLC0415
 
     table = Table(box=None, pad_edge=False)
-    for column in ("class", "answers", "of", "yes / no", "precision of YES", "recall of YES", "MAYBE"):
+    for column in ("class", "tracks", "yes / no", "YES precise", "YES recall", "MAYBE"):
         table.add_column(column, justify="left" if column == "class" else "right", no_wrap=True)
     for name, one in summary["classes"].items():
         before, after = one["as_it_was"], one["held_out"] or one["all_data"]
-        for which, figures, pair in (("before", before, before["thresholds"]), ("tuned", after, one["thresholds"])):
+        table.add_row(name)
+        for which, figures, pair in (("  before", before, before["thresholds"]), ("  tuned", after, one["thresholds"])):
             table.add_row(
-                f"{name}, {which}",
-                f"{figures['answers']:,}",
+                which,
                 f"{figures['tracks']:,.0f}",
                 f"{pair['yes']:.3f} / {pair['no']:.3f}",
                 *(_told(figures[key]) for key in ("precision_of_yes", "recall_of_yes", "maybe_share")),
@@ -130,7 +130,8 @@ def _show(summary: dict[str, Any]) -> None:
     if not summary["replayed"]:
         console.print("no recordings: tracks have the probability they were decided with", soft_wrap=True)
     console.print(
-        "Tuned: held out, on folds that thresholds were not chosen on. Recall is over tracks that were decided, not over objects.",
+        f"{summary['answers']:,} answers, with 95 % intervals; tuned: held out, on folds that thresholds were not chosen on. "
+        "Recall is over tracks that were decided, not over objects.",
         soft_wrap=True,
     )
 
@@ -139,4 +140,4 @@ def _told(figure: dict[str, Any]) -> str:
     if figure["value"] is None:
         return "–"
     low, high = figure["interval"] or (None, None)
-    return f"{figure['value']:.2f}" + ("" if low is None else f" ({low:.2f}–{high:.2f})")
+    return f"{figure['value']:.2f}" + ("" if low is None else f" {low:.2f}–{high:.2f}")

@@ -11,11 +11,14 @@ proportional to the box's size, so that a near and a far object are followed ali
 """
 
 import math
+from collections.abc import Callable
 from functools import cache
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from filterpy.common import Q_continuous_white_noise
 
 from tertium_server.engine.kernel import kernel
 from tertium_server.engine.layout import AXES
@@ -24,7 +27,22 @@ from tertium_server.engine.layout import AXES
 @cache
 def unit_process_noise() -> npt.NDArray[np.float64]:
     """Process noise (2, 2) of a position-velocity pair over one second at spectral density 1, as filterpy builds it."""
-    return np.asarray(Q_continuous_white_noise(dim=2, dt=1.0, spectral_density=1.0), dtype=np.float64)
+    return np.asarray(_continuous_white_noise()(dim=2, dt=1.0, spectral_density=1.0), dtype=np.float64)
+
+
+def _continuous_white_noise() -> Callable[..., Any]:
+    """filterpy.common.Q_continuous_white_noise, from its own module alone: its package imports all of scipy.stats, a third of a server's start."""
+    package = find_spec("filterpy")
+    if package is None or package.submodule_search_locations is None:
+        raise ModuleNotFoundError("filterpy is not installed: pip install 'tertium[server]'")
+    file = Path(package.submodule_search_locations[0]) / "common" / "discretization.py"
+    spec = spec_from_file_location("tertium_server.engine._filterpy_discretization", file)
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError(f"{file} is missing: install filterpy anew")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    build: Callable[..., Any] = module.Q_continuous_white_noise
+    return build
 
 
 @kernel

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta, t
+from scipy.special import betaincinv, stdtrit
 
 from tertium_server.quality.values import Estimate, Estimates
 
@@ -82,7 +82,8 @@ def _share(right: Counts | NDArray[np.float64], wrong: Counts | NDArray[np.float
     if effective < LEAST_SAMPLES:
         return Estimate(effective_samples=effective)
     lower, upper = (
-        float(beta.ppf(end, effective * value + _JEFFREYS, effective * (1.0 - value) + _JEFFREYS)) for end in _INTERVAL
+        float(betaincinv(effective * value + _JEFFREYS, effective * (1.0 - value) + _JEFFREYS, end))
+        for end in _INTERVAL
     )
     return Estimate(value, min(lower, value), max(upper, value), effective)
 
@@ -94,5 +95,5 @@ def _effective(right: NDArray[Any], total: NDArray[Any], value: float) -> float:
     if scenes < _LEAST_SCENES or spread <= 0.0:
         return boxes
     variance = scenes / (scenes - 1) * spread / boxes**2
-    correction = (t.ppf(0.975, boxes - 1) / t.ppf(0.975, scenes - 1)) ** 2 if boxes > 1 else 1.0
+    correction = (stdtrit(boxes - 1, 0.975) / stdtrit(scenes - 1, 0.975)) ** 2 if boxes > 1 else 1.0
     return min(value * (1.0 - value) / variance * float(correction), boxes)

@@ -11,7 +11,7 @@ from tertium_server.review.values import Answer, Case, DecidedBy, Source, State,
 from tertium_server.storage.tables import review
 
 _CASE_FIELDS = tuple(Case.__slots__)
-_ANSWER_FIELDS = tuple(StreamAnswer.__slots__)
+_ANSWER_FIELDS = tuple(name for name in StreamAnswer.__slots__ if name != "told_before")
 _KINDS: dict[str, Any] = {
     "source": Source,
     "stratum": Stratum,

@@ -254,6 +254,8 @@ class StreamAnswer:
     correction: bool
     probability: float
     policy_version: str
+    told_before: bool = False
+    """The stream was told of it by another server, or an earlier one."""
 
 
 @dataclass(frozen=True, slots=True)

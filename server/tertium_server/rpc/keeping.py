@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -171,7 +172,8 @@ def _serialized(frames: FrameColumns) -> bytes:
     request = _REQUEST()
     request.frames.SetInParent()
     names = ("frame_indices", "capture_times", "detection_counts", "boxes", "scores", "class_ids", "track_ids")
-    for name, column in zip(names, frames, strict=True):
+    columns: tuple[NDArray[Any], ...] = tuple(frames)
+    for name, column in zip(names, columns, strict=True):
         setattr(request.frames, name, column.tobytes())
     return bytes(request.SerializeToString())
 

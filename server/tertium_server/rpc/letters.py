@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tertium.v1 import decision_service_pb2, decisions_pb2, evidence_pb2
 from tertium_server.engine import Verdict as EngineVerdict
@@ -49,6 +49,11 @@ def tell(answer: StreamAnswer) -> Letter:
         correction=answer.correction,
     )
     return Letter(decision_service_pb2.DecideResponse(events=[event]).SerializeToString(), answer)
+
+
+def remind(answer: StreamAnswer) -> Letter:
+    """An answer that a stream was told of before, for its thread alone: nothing of it is sent."""
+    return Letter(b"", replace(answer, told_before=True))
 
 
 def ask_for_pictures(

@@ -27,7 +27,9 @@ from tertium_server.review.pictures import MOST_BYTES
 from tertium_server.review.values import Booking, Decision, Terms, Verdict, now_micros
 from tertium_server.review.watch import Decided, TrackNews
 from tertium_server.rpc.film import track_in
-from tertium_server.rpc.letters import ask_for_pictures, tell
+from tertium_server.rpc.frame_audits import FrameAuditor
+from tertium_server.rpc.letters import Letter, ask_for_pictures, remind, tell
+from tertium_server.rpc.levels import levels_in
 from tertium_server.rpc.stream_review import StreamReview
 from tertium_server.rpc.track_news import Report, news_in
 
@@ -77,6 +79,9 @@ class ReviewLink:
         self._office = office
         self._clerk = clerk
         self._gallery = gallery
+        self._frames = FrameAuditor(office, clerk, gallery, self.limits.picture_seconds)
+        self.looked_at_frames = 0.0
+        """When frames were chosen last, by the monotonic clock."""
         self._streams: OrderedDict[tuple[str, int], StreamReview] = OrderedDict()
         self._lock = threading.Lock()
         self._backlog = _Backlog()
@@ -102,6 +107,7 @@ class ReviewLink:
     ) -> StreamReview:
         """A stream was opened, perhaps again; ``answered``: the last frame whose answer its caller has; ``doubts``: tracks it was opened with."""
         with self._lock:
+            is_new = (stream_id, epoch) not in self._streams
             review = self._known(stream_id, epoch, settings, policy, doubts)
             review.connected = True
             review.told.clear()
@@ -111,6 +117,8 @@ class ReviewLink:
                 if name == stream_id and other != epoch:
                     each.connected, each.idle_since = False, -_LEFT_ALONE_SECONDS
         self._clerk.ask(lambda: self._office.take_back(stream_id, epoch, answered))
+        if is_new:  # to this server; another may have told it what holds of its tracks
+            self._clerk.ask(lambda: self._remind(review))
         return review
 
     def attach_unary(
@@ -201,6 +209,7 @@ class ReviewLink:
             self._guarded(lambda: self._read(review, told))  # noqa: B023 - called here and now
         for review, moment in times.items():
             self._guarded(lambda: self._decide(review, review.watch.advance(moment)))  # noqa: B023 - as above
+        self._audit_frames(reviews)
         while self._backlog.evidence:
             evidence = self._backlog.evidence.popleft()
             self._guarded(lambda: self._develop(evidence))  # noqa: B023 - as above
@@ -258,6 +267,7 @@ class ReviewLink:
             settings.frame_height,
             thresholds.yes,
             thresholds.no,
+            tuple(levels_in(review.film.entries(), decision.track_id)),
         )
 
     def _ask(self, review: StreamReview, decision: Decision, case: str, frames: Sequence[FrameOfTrack]) -> None:
@@ -271,8 +281,24 @@ class ReviewLink:
         )
         review.ask(case, letter, time.monotonic() + limits.picture_seconds)
 
+    def _audit_frames(self, reviews: Sequence[StreamReview]) -> None:
+        """Asks for pictures of frames that the coin chooses, a few times a second."""
+        now = time.monotonic()
+        if now - self.looked_at_frames < _TICK_SECONDS or not self.limits.pictures:
+            return
+        self.looked_at_frames = now
+        for review in reviews:
+            if review.connected:
+                self._guarded(lambda: self._ask_for_frames(review))  # noqa: B023 - called here and now
+
+    def _ask_for_frames(self, review: StreamReview) -> None:
+        for case, body in self._frames.look(review):
+            review.ask(case, Letter(body), time.monotonic() + self.limits.picture_seconds)
+
     def _develop(self, evidence: evidence_pb2.Evidence) -> None:
         """Stores pictures."""
+        if self._frames.take(evidence):
+            return
         sent = [SentPicture(each.frame_index, each.data, _corners(each.crop)) for each in evidence.pictures]
         self._gallery.take(evidence.request_id, sent)
 
@@ -291,7 +317,14 @@ class ReviewLink:
                 self._streams.pop((review.stream_id, review.epoch), None)
             self._decide(review, review.watch.close())
 
-    # ------------------------------------------------------------------ a chore of the clerk's
+    # ------------------------------------------------------------------ done by the clerk
+
+    def _remind(self, review: StreamReview) -> None:
+        """Has the boxes of tracks follow what people said of them, too, when their stream comes to a server that has not been told."""
+        for answer in self._office.standing(review.stream_id, review.epoch):
+            if answer.seq not in review.told:
+                review.told.add(answer.seq)
+                review.letters.append(remind(answer))
 
     def _post_answers(self) -> None:
         """Puts answers into the letter boxes of the streams they are for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,9 @@ from tertium_server.engine import DecisionColumns, StreamEngine, Verdict
 
 FAR = 4.0
 """Log-odds by which the slow level of evidence has to move against a ruling to undo it: what people saw is no longer what is there."""
+
+
+_LEAST = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,11 @@ class _Ruling:
         return against > FAR
 
 
+def _log_odds(probability: float) -> float:
+    bounded = min(max(float(probability), _LEAST), 1.0 - _LEAST)
+    return math.log(bounded / (1.0 - bounded))
+
+
 class Rulings:
     """The rulings of one stream, by the engine's ids of tracks. Used by the stream's thread."""
 
@@ -35,13 +44,22 @@ class Rulings:
     def __len__(self) -> int:
         return len(self._rulings)
 
-    def rule(self, engine: StreamEngine, track: int, verdict: Verdict) -> None:
-        """People, or a deadline, have decided; MAYBE: they leave it to the machine. A track that is over needs no ruling."""
+    def rule(self, engine: StreamEngine, track: int, verdict: Verdict, since: float | None = None) -> None:
+        """People, or a deadline, have decided; MAYBE: they leave it to the machine. A track that is over needs no ruling.
+
+        ``since``: P(real) when the track was put before them, for rulings that were made a while ago; outdated ones are not made again.
+        """
         self._rulings.pop(track, None)
         records = engine.records
         places = np.flatnonzero(records["id"] == track)
-        if verdict is not Verdict.MAYBE and len(places):
-            self._rulings[track] = _Ruling(verdict, float(records["slow"][places[0]]))
+        if verdict is Verdict.MAYBE or not len(places):
+            return
+        record = records[places[0]]
+        if since is not None and _Ruling(verdict, _log_odds(since)).is_outdated(
+            _log_odds(float(record["probability"]))
+        ):
+            return
+        self._rulings[track] = _Ruling(verdict, float(record["slow"]))
 
     def apply(self, decisions: DecisionColumns) -> None:
         """Puts what was ruled in place of the machine's verdicts, in the arrays that are about to be sent."""

@@ -367,7 +367,8 @@ class Stream:
         if answer.epoch == self.epoch:
             track = self.answerer.track(answer.track_id)
             if track is not None:
-                self._rulings.rule(self.engine, track, verdict_of(answer))
+                since = answer.probability if answer.told_before else None
+                self._rulings.rule(self.engine, track, verdict_of(answer), since)
 
     def leave(self) -> None:
         """The call is over, and no more will come by it."""

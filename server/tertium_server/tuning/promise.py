@@ -20,7 +20,7 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import betaincinv, stdtrit
 
 from .curve import Counts, Curve, Floats
 from .units import Units
@@ -114,7 +114,7 @@ def lower_bounds(right: Counts, judged: Counts, confidence: float) -> Floats:
     known = (blocks > 1) & (share > 0)
     hits = share * worth
     bounds = np.zeros(len(cases))
-    bounds[known] = stats.beta.ppf(1.0 - confidence, hits[known], (worth - hits)[known] + 1.0)
+    bounds[known] = betaincinv(hits[known], (worth - hits)[known] + 1.0, 1.0 - confidence)
     return bounds
 
 
@@ -129,7 +129,7 @@ def _independent_cases(
     alone = np.divide(share * (1.0 - share), cases, out=np.zeros(len(cases)), where=known)
     effect = np.maximum(np.divide(of_blocks, alone, out=np.ones(len(cases)), where=alone > 0), 1.0)
     worth: Floats = cases / effect
-    few = stats.t.ppf(confidence, cases[known] - 1.0) / stats.t.ppf(confidence, blocks[known] - 1.0)
+    few = stdtrit(cases[known] - 1.0, confidence) / stdtrit(blocks[known] - 1.0, confidence)
     worth[known] *= np.minimum(np.square(few), 1.0)
     return worth
 

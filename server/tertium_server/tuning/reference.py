@@ -6,11 +6,8 @@ A track is decided here when it is online: once it has been MAYBE for as long as
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-import numpy as np
-
-from tertium_server.engine import EventType, Verdict
+from tertium_server.engine import DecisionColumns, EventType, Verdict
 from tertium_server.policy import Policy
 from tertium_server.policy.reference import BINS, Reference
 
@@ -34,11 +31,11 @@ class DecidedScores:
         self._doubts: dict[int, tuple[int, float]] = {}
         self._decided = set[int]()
 
-    def take(self, events: np.ndarray[Any, np.dtype[Any]], times: Mapping[int, int]) -> None:
-        """Events of the engine, in order; ``times``: capture times by frame index, nanoseconds."""
-        for event in events:
+    def take(self, decisions: DecisionColumns) -> None:
+        """What happened to tracks, in order: to those that were announced, and to those that ended without having left NO."""
+        for event in (*decisions.events, *decisions.dismissed):
             track, class_id = int(event["track_id"]), int(event["class_id"])
-            moment, probability = times[int(event["frame_index"])], float(event["probability"])
+            moment, probability = int(event["time"]), float(event["probability"])
             since, doubt = self._doubts.get(track, (moment, 0.0))
             if track in self._doubts and moment - since >= self._open_after[class_id]:
                 self._decide(track, class_id, doubt)

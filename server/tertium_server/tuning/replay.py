@@ -64,7 +64,6 @@ def replay(
     resets = 0
     if scores is not None:
         scores.begin(settings.class_names)
-    times: dict[int, int] = {}
     for piece in frames.split(options.batch):
         columns = engine.advance(
             FrameColumns(
@@ -77,14 +76,13 @@ def replay(
         resets += int(np.count_nonzero(columns.resets))
         _add(builder, columns)
         if scores is not None:
-            times.update(zip(piece.indices.tolist(), piece.times.tolist(), strict=True))
-            scores.take(columns.events, times)
+            scores.take(columns)
         if progress is not None:
             progress(len(piece))
     rest = engine.finish(workspace)  # with what a policy's lag has held back
     _add(builder, rest)
     if scores is not None:
-        scores.take(rest.events, times)
+        scores.take(rest)
     return builder.build(policy.version, resets)
 
 

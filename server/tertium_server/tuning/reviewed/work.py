@@ -16,7 +16,7 @@ from tertium_server.policy.values import Thresholds
 from tertium_server.tuning.limits import Limits
 from tertium_server.tuning.objectives import F1, Objective, write_objective
 
-from .calibrating import Calibrated, Shift, calibrate, with_shifts
+from .calibrating import LEAST_OF_A_KIND, Calibrated, Shift, calibrate, with_shifts
 from .cases import ReviewedTrack
 from .choosing import Question, choose_pair
 from .measuring import Sample, figures, folds_of, judged
@@ -113,14 +113,22 @@ class Work:
         """Thresholds of a class by some of its tracks."""
         kept = np.flatnonzero(chosen & ~np.isnan(scores))
         before = self._pair(name).no
+        if self._hears_of_dismissed(kept, before):
+            before = 0.0
         question = Question(
             objective=options.objective,
             limits=options.limits,
             hours=self.hours,
-            floor=before if shift == Shift() else shift.of_one(before),
+            floor=before if shift == Shift() or not before else shift.of_one(before),
         )
         tracks = [self.tracks[place] for place in kept.tolist()]
         return choose_pair(tracks, scores[kept], self.weighted.weights[kept], question)
+
+    def _hears_of_dismissed(self, places: NDArray[np.int64], no: float) -> bool:
+        """Whether tracks that never left NO are among these: then people were asked about such, too, and lower thresholds can be judged."""
+        never = self.scores.highest[places] < np.float32(no)
+        said_no = np.array([self.tracks[place].stratum == "auto_no" for place in places.tolist()], np.bool_)
+        return self.again is not None and int(np.count_nonzero(never & said_no)) >= LEAST_OF_A_KIND
 
     def _describe(
         self,

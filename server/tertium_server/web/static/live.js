@@ -4,7 +4,8 @@ const POLL = 2_000; // milliseconds
 const KEPT = 150; // polls: five minutes of them
 const SVG = "http://www.w3.org/2000/svg";
 const VERDICTS = ["yes", "maybe", "no"];
-const METHODS = ["audit", "calibrated", "truth"];
+const METHODS = { audit: "audit", calibrated: "calibrated", frame_audit: "whole frames", truth: "truth" };
+const RARE = { frame_audit: 1, truth: 1 }; // shown where there are any
 const SOURCES = { maybe: "in doubt", audit_yes: "audits of yes", audit_no: "audits of no", frame_audit: "whole frames", gold: "answer is known" };
 const NAMES = { all: "All classes", other: "Other classes" };
 
@@ -154,10 +155,10 @@ function drawGroups(figures) {
 function figureRow(method, estimate) {
   const row = made("div", "", `figure ${method}`);
   const scale = made("div", "", "scale");
-  row.append(made("span", method), scale);
+  row.append(made("span", METHODS[method]), scale);
   if (!estimate || estimate.value === null) {
     const samples = estimate ? Math.floor(estimate.samples) : 0;
-    row.append(made("span", method === "truth" ? "no labelled frames" : `too few yet (${samples})`, "said soft"));
+    row.append(made("span", `too few yet (${samples})`, "said soft"));
     return row;
   }
   const { value, lower, upper, samples } = estimate;
@@ -177,7 +178,7 @@ function figureRow(method, estimate) {
 
 function drawEstimates(figures) {
   const chosen = figures.estimates.filter((each) => each.window === span);
-  const told = (each) => METHODS.some((method) => chosen.some((other) => other.class === each && other.method === method && (other.precision.samples || other.recall.samples)));
+  const told = (each) => Object.keys(METHODS).some((method) => chosen.some((other) => other.class === each && other.method === method && (other.precision.samples || other.recall.samples)));
   const classes = [...new Set(chosen.map((each) => each.class))].filter((each) => each === "all" || told(each));
   classes.sort((a, b) => (a === "all" ? -1 : b === "all" ? 1 : a < b ? -1 : 1));
   $("estimates").replaceChildren(...classes.flatMap((name) => {
@@ -185,9 +186,9 @@ function drawEstimates(figures) {
     for (const figure of ["precision", "recall"]) {
       const column = made("div");
       column.append(made("p", figure, "soft"));
-      for (const method of METHODS) {
+      for (const method of Object.keys(METHODS)) {
         const entry = chosen.find((each) => each.class === name && each.method === method);
-        if (method === "truth" && !(entry && entry[figure].samples)) continue;
+        if (method in RARE && !(entry && entry[figure].samples)) continue;
         column.append(figureRow(method, entry && entry[figure]));
       }
       grid.append(column);
