@@ -36,6 +36,7 @@ def test_while_it_runs_server_json_tells_where_it_is(tmp_path: Path) -> None:
         assert server.wait() == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "checkpoint.key",
+        "ledger",
         "review-token",
         "server.log",
         "spool",

@@ -11,7 +11,7 @@ import pytest
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
-from tertium.v1 import decision_service_pb2, policy_service_pb2, review_service_pb2
+from tertium.v1 import decision_service_pb2, policy_service_pb2, quality_service_pb2, review_service_pb2
 from tests.rpc.builders import open_message, person, recording, request
 from tests.rpc.live import Call, Live, ending_of, health_stub, reflection_call, serving, until
 
@@ -141,6 +141,7 @@ async def test_methods_that_do_not_exist_make_no_labels(tmp_path: Path) -> None:
             for service in (
                 policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"],
                 review_service_pb2.DESCRIPTOR.services_by_name["ReviewService"],
+                quality_service_pb2.DESCRIPTOR.services_by_name["QualityService"],
             )
             for method in service.methods
         }

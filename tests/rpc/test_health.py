@@ -97,6 +97,7 @@ async def test_reflection_tells_what_there_is(tmp_path: Path) -> None:
         assert set(await services(live.channel)) == {
             "tertium.v1.DecisionService",
             "tertium.v1.PolicyService",
+            "tertium.v1.QualityService",
             "tertium.v1.ReviewService",
             "grpc.health.v1.Health",
             "grpc.reflection.v1alpha.ServerReflection",

@@ -19,20 +19,22 @@ from tertium_server.tuning.replay import replay
 from tests.rpc.live import Live, serving
 
 PEOPLE = ("anna", "bert", "carl")
-CHIEF = "chief token"
+CHIEF, CAMERA = "chief token", "camera token"
 START = 1_790_000_000_000_000_000
 
 
 @pytest.fixture
 async def live(tmp_path: Path) -> AsyncIterator[Live]:
     tokens = [entry_for(f"{name} token", name, [Role.REVIEW]) for name in PEOPLE]
-    (tmp_path / "tokens.toml").write_text("\n".join([*tokens, entry_for(CHIEF, "chief", [Role.ADMIN])]))
+    (tmp_path / "tokens.toml").write_text(
+        "\n".join([*tokens, entry_for(CHIEF, "chief", [Role.ADMIN]), entry_for(CAMERA, "camera", [Role.INGEST])])
+    )
     async with serving(tmp_path / "data", tokens=tmp_path / "tokens.toml", evidence_pictures=2) as server:
         yield server
 
 
 async def played(world: World, live: Live, **changes: Any) -> Played:
-    options: dict[str, Any] = {"address": live.service.listen, "pace": Pace(start=START)} | changes
+    options: dict[str, Any] = {"address": live.service.listen, "pace": Pace(start=START), "token": CAMERA} | changes
     return await asyncio.to_thread(play, world, LiveOptions(**options))
 
 
@@ -95,6 +97,11 @@ async def test_people_without_time_leave_cases_unanswered(live: Live) -> None:
 async def test_a_token_that_is_not_known_ends_the_play_and_is_named(live: Live) -> None:
     with pytest.raises(PlayError, match=r"a reviewer: server .*: no token, or one that is not known"):
         await played(preset("calibrated", cameras=1, frames=60), live, review_tokens=("nobody",))
+
+
+async def test_cameras_show_their_token(live: Live) -> None:
+    with pytest.raises(PlayError, match=r"camera simulated/calibrated-01: no token, or one that is not known"):
+        await played(preset("calibrated", cameras=1, frames=60), live, token="")
 
 
 def test_shares_of_nothing_are_none() -> None:

@@ -131,7 +131,7 @@ def evaluate(  # noqa: PLR0913  # the options of the command line
     tables_format: Annotated[
         TablesFormat,
         typer.Option(
-            help="What tables are written as. Parquet keeps types and takes a tenth of the room; it needs tertium\\[parquet].",
+            help="What tables are written as. Parquet keeps types and takes less room; it needs tertium\\[parquet].",
             rich_help_panel=RESULTS,
         ),
     ] = TablesFormat.CSV,

@@ -30,6 +30,8 @@ _PANELS = {
         "groups",
         "classes",
         "estimate_seconds",
+        "ledger_bytes",
+        "ledger_hours",
     ),
     "Human review": (
         "review",

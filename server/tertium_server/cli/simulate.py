@@ -47,7 +47,11 @@ def simulate(  # noqa: PLR0913  # the options of the command line
     ] = None,
     server: Annotated[
         str | None,
-        typer.Option(metavar="HOST:PORT", help="Stream all cameras to this server.", rich_help_panel=_LIVE),
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Stream all cameras to this server. A token, where it wants one (roles ingest and admin), is taken from TERTIUM_TOKEN.",
+            rich_help_panel=_LIVE,
+        ),
     ] = None,
     show: Annotated[
         bool, typer.Option("--show", help="Write the world as YAML to standard output, to be changed.")
@@ -85,7 +89,7 @@ def simulate(  # noqa: PLR0913  # the options of the command line
         bool,
         typer.Option(
             "--truth",
-            help="Report truth frames at the end. A token for it is taken from TERTIUM_TOKEN, or is the first of --review.",
+            help="Report truth frames at the end, with the token in TERTIUM_TOKEN, or the first of --review.",
             rich_help_panel=_LIVE,
         ),
     ] = False,
@@ -185,10 +189,16 @@ def _live(  # options of the command line
     if not server.rpartition(":")[2].isdecimal():
         raise CommandError(f"--server {server}: names no port; give HOST:PORT", MISUSED)
     tokens = () if review is None else _tokens(review)
-    token = os.environ.get(TOKEN_VARIABLE) or (tokens[0] if tokens else "")
+    token = os.environ.get(TOKEN_VARIABLE, "")
+    first = tokens[0] if tokens else ""
     pace = Pace(speed=speed_of(speed), start=time.time_ns(), pictures=pictures)
     return LiveOptions(
-        address=server, pace=pace, prefix=prefix, review_tokens=tokens, truth_token=token if truth else None
+        address=server,
+        pace=pace,
+        prefix=prefix,
+        token=token,
+        review_tokens=tokens,
+        truth_token=(token or first) if truth else None,
     )
 
 

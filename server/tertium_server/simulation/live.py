@@ -40,6 +40,9 @@ class LiveOptions:
     prefix: str = "simulated"
     """Streams are called ``<prefix>/<camera>``."""
 
+    token: str = ""
+    """That cameras show (role ingest), where the server wants one."""
+
     review_tokens: tuple[str, ...] = ()
     """A token for each person who answers; none: nobody does."""
 
@@ -94,7 +97,9 @@ def play(
     players = [Player(one, f"{options.prefix}/{one.name}", options.pace, book) for one in filmed]
     crew = _Crew(options.pace.stop)
     with ExitStack() as stack:
-        client = stack.enter_context(Client(options.address, reconnect=Reconnect(connect_within=CONNECT_WITHIN)))
+        shown = (("authorization", f"Bearer {options.token}"),) if options.token else ()
+        reconnect = Reconnect(connect_within=CONNECT_WITHIN)
+        client = stack.enter_context(Client(options.address, metadata=shown, reconnect=reconnect))
         reviewers = [
             Reviewer(world, number, book, lambda: min(one.frames for one in players) / world.fps)
             for number in range(len(options.review_tokens))

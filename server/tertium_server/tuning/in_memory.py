@@ -191,7 +191,7 @@ def _classes(given: _Gathered, setting: Setting) -> tuple[dict[int, str], NDArra
 def _sequence(given: _Gathered, setting: Setting) -> Sequence:
     corners = _corners(given)
     boxes = boxes_from_corners(corners, given.locate("xyxy"), _SIDES)
-    warnings = ()
+    warnings: tuple[str, ...] = ()
     if len(corners) and not given.has("confidence"):
         warnings = (f"{given.place()}: have no confidence; every detection counts with score 1.0",)
     scores = given.column("confidence", 1.0, np.float64)

@@ -112,6 +112,10 @@ class Work:
     ) -> tuple[Thresholds | None, tuple[str, ...]]:
         """Thresholds of a class by some of its tracks."""
         kept = np.flatnonzero(chosen & ~np.isnan(scores))
+        real = int(np.count_nonzero(self._real()[kept]))
+        if min(real, len(kept) - real) < LEAST_OF_A_KIND:
+            told = f"{real} answers yes and {len(kept) - real} no; thresholds stay with fewer than {LEAST_OF_A_KIND} of each"
+            return None, (told,)
         before = self._pair(name).no
         if self._hears_of_dismissed(kept, before):
             before = 0.0
