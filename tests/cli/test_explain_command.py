@@ -75,9 +75,15 @@ def test_a_frame_is_told_in_all_its_parts(recording: str, capsys: pytest.Capture
     assert f"{one['box']['probability']:.4f}" in out
 
 
-def test_a_plot_is_written(recording: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert explain(recording, "--track", most_eventful(capsys, recording), "--plot", str(tmp_path / "life.png")) == 0
-    assert (tmp_path / "life.png").read_bytes().startswith(b"\x89PNG")
+def test_a_plot_is_written_and_the_same_each_time(
+    recording: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    track, names = most_eventful(capsys, recording), ("one.svg", "two.svg")
+    for name in names:
+        assert explain(recording, "--track", track, "--plot", str(tmp_path / name)) == 0
+    one, two = ((tmp_path / name).read_bytes() for name in names)
+    assert b"<svg" in one
+    assert one == two
 
 
 @pytest.mark.parametrize(

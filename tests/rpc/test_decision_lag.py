@@ -22,6 +22,7 @@ from tertium_server.rpc.opening import FrameLimits, check_open
 from tertium_server.rpc.stream import StreamTerms
 from tests.policies import policy_with
 from tests.rpc.builders import (
+    FRAME_NANOSECONDS,
     Frames,
     Held,
     Response,
@@ -173,8 +174,12 @@ class _Review:
     def __init__(self) -> None:
         self.entries: list[tuple[object, bytes]] = []
         self.letters: list[object] = []
+        self.told: list[object] = []
+        self.times: list[int] = []
 
-    def after(self, entry: tuple[object, bytes], _size: int, _told: list[object], _reached: int) -> None:
+    def after(self, entry: tuple[object, bytes], _size: int, told: list[object], time: int) -> None:
+        self.told += told
+        self.times.append(time)
         self.entries.append(entry)
 
 
@@ -190,6 +195,7 @@ def test_review_sees_every_answer_with_the_frames_that_it_answers() -> None:
     seen = [frames_in(entry) for entry in review.entries]  # type: ignore[arg-type]
     indices = [index for frames in seen if frames is not None for index in frames.indices.tolist()]
     assert indices == list(total.decisions.frame_indices) == list(range(80 - LAG))
+    assert review.times[LAG:] == [frame * FRAME_NANOSECONDS for frame in indices], "time is that of the frames judged"
     track = total.decisions.track_ids[0]
     rows = list(track_in(review.entries, track, 0.0))  # type: ignore[arg-type]
     boxes = {round(corner, 3) for message in messages for corner in message.boxes}

@@ -1,7 +1,5 @@
 """The life of a track is told as it was judged."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -104,14 +102,3 @@ def test_tracks_of_the_caller_keep_their_numbers(sequence: Sequence) -> None:
 def test_a_track_that_does_not_exist_is_an_error_that_says_how_to_list_them(sequence: Sequence) -> None:
     with pytest.raises(ReplayError, match=r"there is no track 9999; leave out --track to list its \d+ tracks"):
         watch_lives(sequence, default_policy(), [9999])
-
-
-def test_the_same_life_gives_the_same_picture(sequence: Sequence, tmp_path: Path) -> None:
-    from tertium_server.tuning.life_plot import draw  # noqa: PLC0415 - matplotlib takes a while to load
-
-    listed = watch_lives(sequence, default_policy())
-    track = listed.interesting()[0].track
-    frames = watch_lives(sequence, default_policy(), [track]).frames[track]
-    for name in ("one.svg", "two.svg"):
-        draw(frames, "a life", tmp_path / name)
-    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()

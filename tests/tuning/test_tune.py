@@ -50,7 +50,23 @@ def tuned(labelled: Sequence[Labelled]) -> Tuning:
     return tune(labelled, TuneOptions(effort=QUICK))
 
 
-def test_what_tuning_says_of_its_thresholds_is_what_replay_says(labelled: Sequence[Labelled], tuned: Tuning) -> None:
+@pytest.fixture(scope="module")
+def tuned_to_wait(labelled: Sequence[Labelled]) -> Tuning:
+    return tune(labelled, TuneOptions(effort=QUICK, decision_lag=5))
+
+
+def test_tuned_to_answers_that_wait_a_policy_says_so_and_is_another(tuned: Tuning, tuned_to_wait: Tuning) -> None:
+    assert tuned.policy.tracker.decision_lag == 0
+    assert tuned_to_wait.policy.tracker.decision_lag == 5
+    at_once, waiting = (each.policy.classes["object"].box.weights for each in (tuned, tuned_to_wait))
+    assert at_once != waiting
+
+
+@pytest.mark.parametrize("which", ["tuned", "tuned_to_wait"])
+def test_what_tuning_says_of_its_thresholds_is_what_replay_says(
+    labelled: Sequence[Labelled], which: str, request: pytest.FixtureRequest
+) -> None:
+    tuned: Tuning = request.getfixturevalue(which)
     chosen = tuned.summary["thresholds"]["classes"]["object"]["box"]
     right, accepted, reviewed = 0, 0, 0
     for one in labelled:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import messages, progress_of, waiting
+from .console import messages, progress_of, steps_of, waiting
 from .failure import MISUSED, CommandError
+from .policy_file import policy_at
 from .recording_options import (
     RESULTS,
     ClassNameOption,
@@ -22,6 +23,7 @@ from .recording_options import (
     Scores,
     ScoresOption,
     SequencesOption,
+    mirrors_of,
     reading_of,
 )
 
@@ -72,7 +74,7 @@ def explain(  # noqa: PLR0913  # the options of the command line
     detections_field: DetectionsFieldOption = "",
     client_tracks: ClientTracksOption = False,
     policy: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="FILE", help="The policy to judge by. Without one: the built-in.", rich_help_panel=_JUDGING
         ),
@@ -96,13 +98,18 @@ def explain(  # noqa: PLR0913  # the options of the command line
     from tertium_server.tuning.readers import read_detections  # noqa: PLC0415
 
     options = reading_of(class_name, scores, fps, detections_field)
-    recorded = read_detections(detections, format.value, options, sequences)
+    with steps_of("reading") as say:
+        recorded = read_detections(detections, format.value, options, sequences, mirrors=mirrors_of(say))
     for warning in (warning for sequence in recorded for warning in sequence.warnings):
         messages().print(f"[yellow]warning[/yellow] {warning}", soft_wrap=True)
     if track is not None and len(recorded) > 1:
         names = ", ".join(sequence.name for sequence in recorded[:5])
         raise CommandError(f"there are {len(recorded)} sequences ({names} …); name one with --sequences", MISUSED)
-    judge = _policy(policy)
+    judge = policy_at(policy)
+    with waiting("Compiling the engine: half a minute the first time, a second from then on"):
+        from tertium_server.engine import warm_up  # noqa: PLC0415  # loads numba
+
+        warm_up()
     for sequence in recorded:
         lives = _watch(sequence, judge, track, client_tracks=client_tracks)
         _write(sequence, lives, track, frame, most, json_out=json_out)
@@ -125,19 +132,6 @@ def _check_asked(track: int | None, frame: int | None, plot: Path | None) -> Non
 
         if find_spec("matplotlib") is None:
             raise CommandError("--plot needs matplotlib: pip install 'tertium[plot]'")
-
-
-def _policy(file: Path | None) -> Policy:
-    from tertium_server.engine import warm_up  # noqa: PLC0415  # loads numba
-    from tertium_server.policy import PolicyError, default_policy, load_policy  # noqa: PLC0415  # likewise
-
-    try:
-        policy = default_policy() if file is None else load_policy(file)
-    except PolicyError as error:
-        raise CommandError(str(error)) from error
-    with waiting("Compiling the engine: half a minute the first time, a second from then on"):
-        warm_up()
-    return policy
 
 
 def _watch(sequence: Sequence, policy: Policy, track: int | None, *, client_tracks: bool) -> Lives:

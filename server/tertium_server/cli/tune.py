@@ -156,6 +156,17 @@ def tune(  # noqa: PLR0913  # the options of the command line
             rich_help_panel=_TUNING,
         ),
     ] = None,
+    decision_lag: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=300,
+            metavar="FRAMES",
+            help="Have answers wait for so many frames after them, which smooth the evidence; the policy says so to the server. "
+            "Whether it is worth the wait differs by detector: compare held-out figures.",
+            rich_help_panel=_TUNING,
+        ),
+    ] = 0,
     matching: MatchingOption = MatchingRule.SCORE,
     iou: IouOption = 0.5,
     seed: SeedOption = 0,
@@ -175,7 +186,10 @@ def tune(  # noqa: PLR0913  # the options of the command line
             reviews=reviews, policy=policy, detections=detections, out=out, summary=summary, name=name,
             objective=objective, bounds=bounds, grid=grid, seed=seed, sequences=sequences,
         )  # fmt: skip
-        given = {"TRUTH": truth, "--report": report, "--unit": unit, "--iou-grid": iou_grid, "--group": group}
+        given = {
+            "TRUTH": truth, "--report": report, "--unit": unit, "--iou-grid": iou_grid, "--group": group,
+            "--decision-lag": decision_lag,
+        }  # fmt: skip
         asked.check(format, [option for option, value in given.items() if value])
         asked.run()
         return
@@ -209,6 +223,7 @@ def tune(  # noqa: PLR0913  # the options of the command line
         backend=backend,
         cache=cache_of(no_cache),
         name=name,
+        decision_lag=decision_lag,
     )
     with steps_of("reading; the first time the engine is compiled, too, for half a minute") as say:
         reading = reading_of(class_name, scores, fps, detections_field, truth_field)

@@ -84,6 +84,9 @@ class TuneOptions:
     name: str = "tuned"
     """The policy's name."""
 
+    decision_lag: int = 0
+    """Frames that answers wait for, by the policy. All figures are of answers that did."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tuning:
@@ -119,6 +122,9 @@ def tune(
         ReplayError: the engine refused a frame of every sequence.
     """
     start = default_policy()
+    start = start.model_copy(
+        update={"tracker": start.tracker.model_copy(update={"decision_lag": options.decision_lag})}
+    )
     labelled, failed = _playable(labelled, start, failed)
     members_of(options.groups, labelled)  # refused now, not after minutes
     _require(labelled, options.matching)

@@ -10,7 +10,7 @@ from tertium_server.engine import Verdict
 from tertium_server.policy import Policy, default_policy
 from tertium_server.tuning.fit.crossvalidation import make_materials
 from tertium_server.tuning.fit.folds import make_folds
-from tertium_server.tuning.fit.model import fit_policy
+from tertium_server.tuning.fit.model import Effort, fit_policy
 from tertium_server.tuning.fit.observation import match_by_score
 from tertium_server.tuning.readers import Labelled
 from tests.engine.test_behaviour import FPS, STATED, at, filmed_at, run
@@ -64,12 +64,13 @@ WEAK, STRONG = 0.45, 0.8
 
 
 @cache
-def tuned_to(real_score: float) -> Policy:
-    """What tuning makes of a detector, as judge of every class."""
+def tuned_to(real_score: float, sweeps: int = 2) -> Policy:
+    """What tuning makes of a detector, as judge of every class; with no sweeps, as `tertium tune` does."""
     labelled = [street(seed, real_score) for seed in range(4)]
     matches = [match_by_score(one, iou=0.5) for one in labelled]
     folds = make_folds([one.sequence.frames for one in labelled], [FRAMES] * 4, [1] * 4, None, 0)
-    fitted = fit_policy(make_materials(labelled, matches, folds, None), default_policy()).policy
+    materials = make_materials(labelled, matches, folds, None)
+    fitted = fit_policy(materials, default_policy(), Effort(sweeps)).policy
     tree = fitted.model_dump(mode="json")
     return Policy.model_validate({**tree, "defaults": tree["classes"]["person"], "classes": {}})
 
@@ -104,6 +105,42 @@ def test_where_real_objects_score_high_neither_a_cone_nor_a_flash_is_yes() -> No
         for name in ("track_verdicts", "verdicts", "coasted_verdicts"):
             assert Verdict.YES not in journal[name], name
     assert cone["track_upper"][-1] < 0.9
+
+
+@pytest.mark.parametrize("real_score", [WEAK, STRONG])
+def test_twenty_weak_hits_outrank_two_strong_ones_and_silence(real_score: float) -> None:
+    assert outranked(tuned_to(real_score, sweeps=0))
+
+
+def outranked(policy: Policy) -> bool:
+    """Whether a walker seen in twenty of thirty frames at 0.3 comes before a flash of two frames at 0.8."""
+    hits = set(np.random.default_rng(0).choice(30, 20, replace=False).tolist()) | {0}
+    frames = [[(at(100 + 4 * index), 0.3)] * (index in hits) + [(at(900), 0.8)] * (index < 2) for index in range(30)]
+    kept = {"tracker.lifetime.coast": 60.0, "tracker.lifetime.candidate_coast": 60.0}
+    journal = run(filmed_at(12, frames), kept, base=policy)
+    last: dict[int, float] = {}
+    for ids, probabilities in (("track_ids", "track_probabilities"), ("coasted_track_ids", "coasted_probabilities")):
+        last |= dict(zip(journal.by_frame(ids)[-1].tolist(), journal.by_frame(probabilities)[-1].tolist(), strict=True))
+    assert len(last) == 2
+    return last[min(last)] > last[max(last)]
+
+
+def test_so_they_do_where_calibration_spreads_scores_far_apart_for_a_miss_is_on_the_same_scale() -> None:
+    """As on KITTI's pedestrians: a score of 0.3 is nearly always wrong there, and yet says no more against a track than its absence."""
+    tree = tuned_to(STRONG, sweeps=0).model_dump(mode="json")
+    scores, evidence = tree["defaults"]["scores"], tree["defaults"]["evidence"]
+    built_in = default_policy().defaults.evidence.miss.value
+    assert evidence["miss"]["value"] == pytest.approx(
+        min(max(scores["offset"] + scores["gain"] * built_in, -scores["clip"]), built_in)
+    )
+    spread = {**tree["defaults"], "scores": {**scores, "offset": -2.5, "gain": 2.3}}
+
+    def with_miss(value: float) -> Policy:
+        judged = {**spread, "evidence": {**evidence, "miss": {**evidence["miss"], "value": value}}}
+        return Policy.model_validate({**tree, "defaults": judged})
+
+    assert not outranked(with_miss(built_in))
+    assert outranked(with_miss(-7.0))
 
 
 @pytest.mark.parametrize("score", [0.1, 0.3, 0.6, 0.9])

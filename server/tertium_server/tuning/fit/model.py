@@ -202,10 +202,21 @@ class _Fit:
         classes = {}
         for class_id, name in self.names.items():
             judgement = judgements.get(class_id, base)
-            judgement = {**judgement, "scores": {**judgement["scores"], **self.calibrations[class_id]}}
+            judgement = self._on_scale({**judgement, "scores": {**judgement["scores"], **self.calibrations[class_id]}})
             classes[name] = _with_readouts(judgement, readouts.get(class_id, common))
-        tree |= {"defaults": _with_readouts(base, common), "classes": classes, "provenance": {}}
+        tree |= {"defaults": _with_readouts(self._on_scale(base), common), "classes": classes, "provenance": {}}
         return Policy.model_validate(tree)
+
+    def _on_scale(self, judgement: Tree) -> Tree:
+        """The judgement with what a miss measures put on the scale of its scores, as the detections are that it is weighed against.
+
+        Where calibration spreads scores far apart, weak detections would else say more against a track than none at all do.
+        """
+        scores, own, evidence = judgement["scores"], self.start.defaults.scores, judgement["evidence"]
+        value = evidence["miss"]["value"]
+        moved = scores["offset"] + scores["gain"] * (value - own.offset) / own.gain
+        miss = {**evidence["miss"], "value": float(f"{min(max(moved, -scores['clip']), value):.9g}")}
+        return {**judgement, "evidence": {**evidence, "miss": miss}}
 
 
 def _calibrate(materials: Sequence[Material], class_ids: list[int]) -> Tree:
