@@ -247,6 +247,7 @@ class ReviewLink:
             probability=min(max(news.probability, 0.0), 1.0),
             policy_version=news.policy_version,
             decided_at=now_micros(),
+            delay=None if news.dismissed else decided.delay,
         )
         terms = _terms(review.rules(news.class_id), news)
         if not is_chosen(id_of(decision), terms.salt, terms.pi(decision.stratum)):
