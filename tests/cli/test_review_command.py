@@ -12,6 +12,7 @@ from tertium_server.cli.application import run
 from tertium_server.review.footage import Footage, FrameOfTrack
 from tertium_server.review.office import ReviewOffice
 from tertium_server.review.queue import QueueRules
+from tertium_server.review.reading import list_cases
 from tertium_server.review.values import Answer, Booking, Stratum
 from tertium_server.storage import open_store, sqlite_url
 from tests.review.builders import booking, terms
@@ -103,3 +104,23 @@ def test_a_token_is_printed_once_and_its_entry_holds_the_hash(capsys: pytest.Cap
 def test_a_folder_without_a_store_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["review", "stats", "--data-dir", str(tmp_path)]) == 2
     assert "there is no store in it" in capsys.readouterr().err
+
+
+def test_gold_cases_are_made_and_reviewers_are_told_of(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = open_store(sqlite_url(folder))
+    with store.read() as connection:
+        answered = [case for case in list_cases(connection) if case.answer is Answer.NO]
+    store.close()
+    assert run(["review", "gold", "add", answered[0].id, "--data-dir", str(folder)]) == 0
+    (name,) = lines(capsys)
+    assert run(["review", "gold", "list", "--data-dir", str(folder)]) == 0
+    (line,) = lines(capsys)
+    assert line.split()[:2] == [name, "no"]
+    assert run(["review", "stats", "--data-dir", str(folder), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    (anna,) = told["reviewers"]
+    assert (anna["name"], anna["gold_right"], anna["gold_wrong"]) == ("anna", 0, 0)
+    assert anna["votes"] == sum(each["count"] for each in told["answers"])
+    assert told["waiting"] == 2
+    assert run(["review", "gold", "add", "0" * 32, "--data-dir", str(folder)]) == 1
+    assert "there is no case" in capsys.readouterr().err
