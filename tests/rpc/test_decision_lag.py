@@ -19,7 +19,7 @@ from tertium_server.rpc.desk import Desk
 from tertium_server.rpc.film import frames_of as frames_in
 from tertium_server.rpc.film import track_in
 from tertium_server.rpc.opening import FrameLimits, check_open
-from tertium_server.rpc.stream import StreamTerms
+from tertium_server.rpc.terms import StreamTerms
 from tests.policies import policy_with
 from tests.rpc.builders import (
     FRAME_NANOSECONDS,
