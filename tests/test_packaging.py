@@ -74,7 +74,7 @@ def test_everything_asked_for_is_pinned_at_a_version_that_will_do(name: str, ext
     [
         ("protos", []),
         ("client", []),
-        ("server", ["server"]),
+        ("server", ["server", "plot"]),  # the pictures of tertium explain are loaded when they are asked for
         ("tests", ["server", "dev"]),
         ("benchmarks", ["server", "dev"]),
     ],
