@@ -22,6 +22,7 @@ from tertium_server.review.values import Booking, Stratum
 from tertium_server.rpc.review_service import ReviewService
 from tertium_server.storage import sqlite_url
 from tests.review.builders import booking
+from tests.review.test_frame_audits import audit
 
 ROLES = {"anna": [Role.REVIEW], "bert": [Role.REVIEW], "camera": [Role.INGEST], "chief": [Role.ADMIN]}
 
@@ -89,7 +90,7 @@ async def office(tmp_path: Path) -> AsyncIterator[Office]:
 
 
 REVIEWERS = ["LeaseCases", "RenewLease", "ReleaseLease", "CastVote", "UndoVote", "GetEvidence"]
-ADMINISTRATORS = ["ListCases", "WithdrawCase", "DeletePictures"]
+ADMINISTRATORS = ["ListCases", "WithdrawCase", "DeletePictures", "AddGoldCase"]
 
 
 def empty(method: str) -> Any:
@@ -234,3 +235,29 @@ async def test_a_case_is_withdrawn_once(office: Office) -> None:
     assert (await office.call("WithdrawCase", request, "chief")).withdrawn
     assert not (await office.call("WithdrawCase", request, "chief")).withdrawn
     assert list((await office.call("LeaseCases", pb.LeaseCasesRequest())).leases) == []
+
+
+async def test_a_whole_frame_is_answered_by_a_number(office: Office) -> None:
+    assert office.department.office.book_frame(audit())
+    lease = await office.lease()
+    assert lease.view.whole_frame
+    request = pb.CastVoteRequest(case_id=lease.view.case_id, token=lease.token, answer=pb.ANSWER_YES)
+    assert await office.refusal("CastVote", request) is grpc.StatusCode.INVALID_ARGUMENT
+    request.missed = 3
+    voted = await office.call("CastVote", request)
+    assert (voted.state, voted.case.source) == (pb.CASE_STATE_CLOSED, pb.CASE_SOURCE_FRAME_AUDIT)
+
+
+async def test_a_gold_case_is_made_by_an_administrator_and_never_shows_that_it_is_one(office: Office) -> None:
+    (case,) = office.department.office.book([shown(1)])
+    await office.vote(await office.lease("anna"))
+    request = pb.AddGoldCaseRequest(case_id=case)
+    assert await office.refusal("AddGoldCase", request) is grpc.StatusCode.PERMISSION_DENIED
+    added = await office.call("AddGoldCase", request, "chief")
+    assert added.added
+    assert not (await office.call("AddGoldCase", request, "chief")).added
+    office.department.office.rules = QueueRules(gold_share=1.0)
+    lease = await office.lease("bert")
+    assert lease.view.case_id == added.case_id
+    voted = await office.vote(lease, pb.ANSWER_NO, "bert")
+    assert (voted.state, voted.case.source) == (pb.CASE_STATE_CLOSED, pb.CASE_SOURCE_MAYBE)
