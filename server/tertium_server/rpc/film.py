@@ -104,5 +104,7 @@ def _frames(
     sent = np.array([sent_starts[index] for index in indices]) + places - (ends - counts)[rows]
     scores = frames.scores[sent].tolist() if len(frames.scores) else [1.0] * len(indices)
     boxes = frames.boxes[sent].tolist()
-    for index, box, score, probability in zip(indices, boxes, scores, probabilities[places].tolist(), strict=True):
-        yield FrameOfTrack(index, times.get(index, 0), *box, score, probability)
+    for index, (x1, y1, x2, y2), score, probability in zip(
+        indices, boxes, scores, probabilities[places].tolist(), strict=True
+    ):
+        yield FrameOfTrack(index, times.get(index, 0), x1, y1, x2, y2, score, probability)

@@ -40,8 +40,8 @@ _VERSION, _VERSION_SIZE = letterhead.VERSION, letterhead.VERSION_SIZE
 def _floats(*names: str) -> NDArray[np.int64]:
     """(floats, 2) field number and place in the record of numbers that Why has under the record's names."""
     numbers = _Why.DESCRIPTOR.fields_by_name
-    fields = EVENT.fields or {}
-    return np.array([(numbers[name].number, fields[name][1]) for name in names], np.int64)
+    places = {} if EVENT.fields is None else {name: field[1] for name, field in EVENT.fields.items()}
+    return np.array([(numbers[name].number, places[name]) for name in names], np.int64)
 
 
 # In the order of their field numbers, with hits and misses between.
@@ -52,19 +52,19 @@ _LAST_FLOATS = _floats("evidence_fast", "evidence_slow", "score")
 @kernel
 def _number_size(value: int) -> int:
     """Bytes of a number under a field number below 16; 0 is left out."""
-    return 0 if value == 0 else 1 + varint_size(np.int64(value))
+    return 0 if value == 0 else 1 + varint_size(int(value))
 
 
 @kernel
 def _put_number(out: NDArray[np.uint8], place: int, number: int, value: int) -> int:
     if value == 0:
         return place
-    return put_varint(out, put_varint(out, place, number << 3), np.int64(value))
+    return put_varint(out, put_varint(out, place, number << 3), int(value))
 
 
 @kernel
 def _is_zero(memory: NDArray[np.uint8], place: int) -> bool:
-    return memory[place] == 0 and memory[place + 1] == 0 and memory[place + 2] == 0 and memory[place + 3] == 0
+    return bool(memory[place] == 0 and memory[place + 1] == 0 and memory[place + 2] == 0 and memory[place + 3] == 0)
 
 
 @kernel
