@@ -25,7 +25,9 @@ help: ## Lists the targets
 demo: $(VENV)/.server ## Plays two cameras through a real server and shows what is judged and why
 	@$(BIN)/tertium demo $(ARGS)
 
+# Kernels are compiled once beforehand: processes that begin side by side would each compile the same ones.
 test: $(VENV)/.dev ## Runs the tests
+	$(BIN)/python -c 'from tertium_server.rpc.warm_up import warm_up; warm_up()'
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) $(ARGS)
 
 bench: $(VENV)/.dev ## Measures speed and memory; writes JSON and a plot
