@@ -1,6 +1,6 @@
 """The ledger: decisions kept on the disk for a while, in case the truth about them comes. Bytes in, bytes out; what they mean is others' business.
 
-A page holds messages of one stream, in order, compressed. Pages are appended to files of a folder, with length and checksum, so that what was
+A page holds messages of one stream, in order, as they are. Pages are appended to files of a folder, with length and checksum, so that what was
 cut off by a crash is the end of its file and spoils nothing before it. Whole files are deleted, oldest first, by age and by what all may take.
 """
 
@@ -28,7 +28,6 @@ _RECORD = struct.Struct("<QII")
 _MOST_HEADING = 1 << 20
 _PARTS = 16
 """A file holds at most this part of what all may take, so that little goes at a time."""
-_LEVEL = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +176,8 @@ def _packed(heading: Heading, messages: list[Message]) -> bytes:
     parts: list[bytes] = []
     for each in messages:
         parts += (_RECORD.pack(each.decided_at, len(each.request), len(each.response)), each.request, each.response)
-    head, body = heading.to_json(), zlib.compress(b"".join(parts), _LEVEL)
+    # Not compressed: boxes and scores become a quarter smaller at best, for as long as a message takes to be answered.
+    head, body = heading.to_json(), b"".join(parts)
     return _HEAD.pack(_MAGIC, len(head), len(body), zlib.crc32(body, zlib.crc32(head))) + head + body
 
 
@@ -210,8 +210,8 @@ def _read_page(path: Path, offset: int) -> list[Message]:
             head, body = file.read(heading_size), file.read(body_size)
         if zlib.crc32(body, zlib.crc32(head)) != checksum:
             return []
-        return list(_unpacked(zlib.decompress(body)))
-    except (OSError, struct.error, zlib.error):
+        return list(_unpacked(body))
+    except (OSError, struct.error):
         return []
 
 
