@@ -10,9 +10,15 @@ import structlog
 
 from tests.stores import KINDS, fresh_store, postgres_server
 
-# A test must not fail because the machine is busy, nor only now and then: no deadline, and the same examples in every
-# run.
-hypothesis.settings.register_profile("tertium", deadline=None, derandomize=True, print_blob=True)
+# A test must not fail because the machine is busy, nor only now and then: no deadline, no word of examples that are long
+# in the making, and the same examples in every run.
+hypothesis.settings.register_profile(
+    "tertium",
+    deadline=None,
+    derandomize=True,
+    print_blob=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 hypothesis.settings.load_profile("tertium")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from tests.rpc.builders import (
     solo,
     told,
 )
-from tests.rpc.live import Call, ServerProcess, health_stub, open_call
+from tests.rpc.live import Call, ServerProcess, health_stub, open_call, until
 
 CALLS = 200
 ROUNDS = 5
@@ -156,7 +157,8 @@ async def test_a_thousand_malformed_messages_change_nothing(tmp_path: Path) -> N
             # What one more round costs is noise of the allocator; a leak of 100,000 boxes a message would be ten times as much.
             assert process.memory_info().rss - before < 32 * MEBIBYTE
         assert server.process.poll() is None
-        assert server.sample("tertium_streams_active", group="default") == 0
+        # Calls that were broken off end when the server sees it.
+        await until(lambda: server.sample("tertium_streams_active", group="default") == 0)
         assert "internal error" not in server.log
 
 
@@ -167,8 +169,12 @@ async def test_refusals_do_not_fill_the_log(tmp_path: Path) -> None:
                 call = Call(channel)
                 await call.send(Request(open=open_message(stream_id="")).SerializeToString())
                 await call.end()
-        assert server.log.count("call refused") < 20
-        assert server.sample("grpc_server_handled_total", **DECIDE, grpc_code="InvalidArgument") == 200
+        # A call that is refused is counted when its status is on its way: its caller may know of it first.
+        await until(lambda: server.sample("grpc_server_handled_total", **DECIDE, grpc_code="InvalidArgument") == 200)
+        # One line in ten seconds, each with how many were held back.
+        held_back = [json.loads(line)["held_back"] for line in server.log.splitlines() if "call refused" in line]
+        assert 0 < len(held_back) < 20
+        assert sum(held_back) + len(held_back) <= 200
 
 
 DECIDE = {"grpc_type": "bidi_stream", "grpc_service": "tertium.v1.DecisionService", "grpc_method": "Decide"}

@@ -19,6 +19,7 @@ from tertium_server.review.access import Role, entry_for
 from tests.kills import KILLS
 from tests.policies import policy_with
 from tests.rpc.live import Live, ServerProcess, ending_of, serving, until
+from tests.servers import wait_until
 
 STRICT = policy_with({"name": "strict", "defaults.box.thresholds.yes": 0.9})
 LOOSE = policy_with({"name": "loose", "defaults.box.thresholds.yes": 0.5})
@@ -225,6 +226,5 @@ def test_a_hang_up_has_the_policy_looked_for(tmp_path: Path) -> None:
     with ServerProcess(tmp_path / "data", **environment) as server:
         file.unlink()  # whatever the watch has seen by then: at the signal the file is looked for
         server.signal(signal.SIGHUP)
-        while "policy refused" not in server.log:
-            assert server.process.poll() is None
+        wait_until(lambda: "policy refused" in server.log, "the policy to be looked for")
         assert asyncio.run(in_force(server)) == STRICT.version
