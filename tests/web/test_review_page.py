@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,9 +30,6 @@ from tests.review.builders import booking
 from tests.review.test_frame_audits import audit
 from tests.servers import wait_until
 
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), "/usr/lib/chromium/chromium"
-)
 HOSTILE = "<img src=x onerror=document.title='owned'>\"'&"
 HIDDEN = (
     "score",
@@ -230,17 +226,6 @@ class TestRequests:
             assert response.headers["cache-control"] == "no-store"
         assert page.get("/review/..%2Fpages.py").status_code == 404
         assert page.get("/review/review_page.py").status_code == 404
-
-
-@pytest.fixture
-def browser() -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not there")
-    if not Path(CHROMIUM).exists():
-        pytest.skip("there is no chromium here: apt-get install chromium")
-    with api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield started
-        started.close()
 
 
 def tab_of(browser: Any, address: str, **options: Any) -> tuple[Any, list[str]]:
