@@ -15,7 +15,10 @@ from tertium.v1 import policy_service_pb2 as pb
 from tertium.v1.policy_service_pb2_grpc import PolicyServiceStub
 from tertium_server.cli.application import run
 from tertium_server.policy import default_policy, dump_policy, parse_policy
+from tertium_server.policy.keeper import PolicyKeeper, StoreSource
+from tertium_server.policy.store import DatabaseStore, FolderStore, PolicyStore
 from tertium_server.review.access import Role, entry_for
+from tertium_server.storage import open_store, sqlite_url
 from tests.kills import KILLS
 from tests.policies import policy_with
 from tests.rpc.live import Live, ServerProcess, ending_of, serving, until
@@ -212,6 +215,11 @@ def test_a_server_that_is_killed_while_it_activates_comes_back_with_the_old_or_t
             stamped = asyncio.run(in_force(server))
             assert stamped in possible
             possible = asyncio.run(activate_until_killed(server))
+    # And what the next server would find.
+    store: PolicyStore = (
+        FolderStore(folder) if environment else DatabaseStore(open_store(sqlite_url(tmp_path / "data")))
+    )
+    assert PolicyKeeper(StoreSource(store)).in_force.policy.version in possible
 
 
 async def in_force(server: ServerProcess) -> str:
