@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from tertium_server.web.exposition import Exposition
 from tertium_server.web.readiness import Readiness
 
 _OK = 200
@@ -21,10 +21,11 @@ def make_pages(
     registry: CollectorRegistry, readiness: Callable[[], Readiness], others: Sequence[Route] = ()
 ) -> Starlette:
     """The application. ``readiness`` is asked anew for each request, from the web server's thread. ``others``: routes of further pages."""
+    exposition = Exposition(registry)
 
     def metrics(request: Request) -> Response:
-        encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(registry), headers={"content-type": content_type})
+        text, content_type = exposition.write(request.headers.get("accept", ""))
+        return Response(text, headers={"content-type": content_type})
 
     def healthz(_: Request) -> Response:
         return PlainTextResponse("ok\n")
