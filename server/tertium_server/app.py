@@ -64,7 +64,8 @@ EXIT_BAD_START = 2
 _REVISION_VARIABLE = "TERTIUM_BUILD_REVISION"
 _ADDRESS_FILE = "server.json"
 _REVIEW_STOP_SECONDS = 5.0
-_DRIFT_SECONDS = 60.0
+_DRIFT_ROUNDS = 4
+"""Scores are compared once in so many refreshes of the estimates."""
 
 
 class Service:
@@ -212,7 +213,7 @@ class Service:
         classes = _classes(self._settings, keeper.in_force.policy)
         drift = DriftMetrics(review.store, lambda: keeper.in_force.policy, classes)
         self.registry.register(drift)
-        review.clerk.add_chore(drift.update, every=_DRIFT_SECONDS)
+        review.clerk.add_chore(drift.update, every=_DRIFT_ROUNDS * self._settings.estimate_seconds)
 
     def _start_review(self) -> None:
         if self._review is not None and self._link is not None:
