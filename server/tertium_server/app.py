@@ -49,6 +49,7 @@ from tertium_server.rpc.server import RpcServer
 from tertium_server.rpc.terms import StreamTerms
 from tertium_server.rpc.track_states import TrackStates
 from tertium_server.rpc.warm_up import warm_up
+from tertium_server.scheduling import schedule_threads
 from tertium_server.storage import open_store, sqlite_url
 from tertium_server.storage.opening import FILE
 from tertium_server.web.door import Door
@@ -256,6 +257,7 @@ def main() -> int:
 def run(settings: Settings) -> int:
     """Runs the server until SIGTERM or SIGINT; returns the exit code. A second signal ends it at once."""
     configure_logs(settings.log_level, settings.log_format)
+    schedule_threads(settings.scheduling)
     try:
         return uvloop.run(_run(settings))
     except StartError as error:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import stat
+import sys
 from importlib import resources
 from pathlib import Path
 
@@ -32,6 +34,8 @@ def test_while_it_runs_server_json_tells_where_it_is(tmp_path: Path) -> None:
         content = json.loads((tmp_path / "server.json").read_text())
         assert content == {"pid": server.process.pid, "listen": server.listen, "metrics": server.metrics}
         assert httpx.get(f"http://{server.metrics}/readyz").status_code == 200
+        if sys.platform == "linux":
+            assert os.sched_getscheduler(server.process.pid) == os.SCHED_BATCH
         server.signal(signal.SIGTERM)
         assert server.wait() == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == [
