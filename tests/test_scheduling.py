@@ -10,7 +10,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="only Lin
 
 SCRIPT = """
 import os, threading
-from tertium_server.scheduling import schedule_threads
+from tertium_server.app.scheduling import schedule_threads
 {before}
 done = schedule_threads({scheduling!r})
 found = []

@@ -17,10 +17,10 @@ import grpc
 import uvloop
 from grpc import aio
 
+from tertium_server.app.scheduling import schedule_threads
 from tertium_server.config import Settings
 from tertium_server.rpc.server import grpc_options as server_options  # the real ones, whatever becomes of them
 from tertium_server.rpc.status import Context
-from tertium_server.scheduling import schedule_threads
 
 __all__ = ["polling"]  # imported for what it does
 
