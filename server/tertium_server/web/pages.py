@@ -1,4 +1,4 @@
-"""/metrics, /healthz and /readyz."""
+"""/metrics, /healthz, /readyz and /runbook."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from tertium_server.web.exposition import Exposition
 from tertium_server.web.readiness import Readiness
+from tertium_server.web.runbook_page import runbook_routes
 
 _OK = 200
 _UNAVAILABLE = 503
@@ -36,4 +37,4 @@ def make_pages(
 
     # Plain functions run in a thread pool: a scrape of many streams keeps no health check waiting.
     own = [Route("/metrics", metrics), Route("/healthz", healthz), Route("/readyz", readyz)]
-    return Starlette(routes=[*own, *others])
+    return Starlette(routes=[*own, *runbook_routes(), *others])
