@@ -29,7 +29,8 @@ from tertium_server.web.live_page import LivePages
 from tertium_server.web.review_page import ReviewPages
 
 _STOP_SECONDS = 5.0
-_DRIFT_SECONDS = 60.0
+_DRIFT_ROUNDS = 4
+"""Scores are compared once in so many refreshes of the estimates."""
 _HOUR = 3600.0
 
 
@@ -74,7 +75,7 @@ class Oversight:
         classes = classes_told_apart(settings, keeper.in_force.policy)
         drift = DriftMetrics(self.review.store, lambda: keeper.in_force.policy, classes)
         registry.register(drift)
-        self.review.clerk.add_chore(drift.update, every=_DRIFT_SECONDS)
+        self.review.clerk.add_chore(drift.update, every=_DRIFT_ROUNDS * settings.estimate_seconds)
         registry.register(self.quality.metrics)
         if self.keeping is not None:
             registry.register(self.keeping)
