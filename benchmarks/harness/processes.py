@@ -72,10 +72,12 @@ def decision_server(core: int | None = None, data: Path | None = None) -> Genera
 
 
 @contextlib.contextmanager
-def echo_server(answer_bytes: int, core: int | None = None) -> Generator[Server]:
-    """An echo server on the same gRPC stack, whose answers have the given size."""
+def echo_server(answer_bytes: int, core: int | None = None, *, plain: bool = False) -> Generator[Server]:
+    """An echo server on the same gRPC stack, whose answers have the given size; ``plain``: set up as anybody would."""
     command = [sys.executable, str(_HERE / "echo_server.py"), "--answer-bytes", str(answer_bytes)]
-    with _process(command, core, stdout=subprocess.PIPE) as process:
+    command += ["--plain"] if plain else []
+    environment = os.environ | ({"GRPC_EXPERIMENTS": ""} if plain else {})
+    with _process(command, core, stdout=subprocess.PIPE, env=environment) as process:
         assert process.stdout is not None
         port = int(process.stdout.readline().decode().rpartition(":")[2])
         yield Server(port, "/tertium.benchmarks.Echo/Echo", process.pid)

@@ -24,7 +24,8 @@ REFLECTION = {
     "grpc_service": "grpc.reflection.v1alpha.ServerReflection",
     "grpc_method": "ServerReflectionInfo",
 }
-METHODS = [DECIDE, BATCH, CHECK, WATCH, REFLECTION]
+LIST = {"grpc_type": "unary", "grpc_service": "grpc.health.v1.Health", "grpc_method": "List"}
+METHODS = [DECIDE, BATCH, CHECK, LIST, WATCH, REFLECTION]
 # As google.golang.org/grpc/codes prints them.
 GO_CODES = (
     *(

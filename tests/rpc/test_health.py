@@ -45,7 +45,7 @@ async def test_before_the_kernels_are_compiled_nothing_is_served(
     compiled = asyncio.Event()
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(
-        "tertium_server.app.warm_up", lambda: asyncio.run_coroutine_threadsafe(compiled.wait(), loop).result()
+        "tertium_server.app.service.warm_up", lambda: asyncio.run_coroutine_threadsafe(compiled.wait(), loop).result()
     )
     service = Service(settings(tmp_path))
     starting = asyncio.create_task(service.start())

@@ -182,7 +182,7 @@ class TestFigures:
         assert len(asked) == 1
 
     def test_pages_can_not_be_framed_sniffed_kept_or_scripted(self, page: Page) -> None:
-        for response in (page.get("/live"), page.get("/live/live.js"), page.get("/live/live.css"), page.ask()):
+        for response in (page.get("/live"), page.get("/live/live.js"), page.get("/live/session.js"), page.ask()):
             assert response.status_code == 200
             policy = response.headers["content-security-policy"]
             assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
@@ -244,6 +244,10 @@ def test_somebody_signs_in_and_sees_how_it_goes(
     tab.click("#windows button[data-window='1d']")
     # Nothing sticks out to the side.
     assert tab.evaluate("document.documentElement.scrollWidth") <= size["width"]
+    ends = "[...document.querySelectorAll('#board *')].map((each) => each.getBoundingClientRect().right)"
+    assert max(tab.evaluate(ends)) <= size["width"]
+    north = tab.get_by_role("row").filter(has_text="north").get_by_role("cell")
+    assert [north.nth(place).inner_text() for place in range(4)] == ["north", "1", "0", "69"]
     tab.screenshot(path=tmp_path / f"{scheme}.png", full_page=True)
     assert complaints == []
 
