@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,9 +30,6 @@ from tertium_server.web.readiness import Readiness
 from tertium_server.web.server import WebServer
 from tests.review.builders import booking
 
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), "/usr/lib/chromium/chromium"
-)
 HOSTILE = "<img src=x onerror=document.title='owned'>"
 
 
@@ -194,17 +190,6 @@ class TestFigures:
             assert response.headers["x-content-type-options"] == "nosniff"
             assert response.headers["cache-control"] == "no-store"
         assert page.get("/live/..%2Fdoor.py").status_code == 404
-
-
-@pytest.fixture
-def browser() -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not there")
-    if not Path(CHROMIUM).exists():
-        pytest.skip("there is no chromium here: apt-get install chromium")
-    with api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield started
-        started.close()
 
 
 def filled(page: Page) -> None:
