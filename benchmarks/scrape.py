@@ -21,6 +21,10 @@ from tertium_server.storage.tables import review
 MOST_MILLISECONDS = 50.0
 """A scrape must not take longer."""
 
+_ACCEPT = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+"""What Prometheus asks for."""
+_PAUSE = 0.02
+"""Seconds between scrapes."""
 _STREAMS, _CASES, _DECISIONS_A_CASE = 64, 100_000, 10
 _CLASSES = ("person", "car", "bicycle", "dog")
 _WEEK_MICROS = 7 * 86_400 * 1_000_000
@@ -91,16 +95,17 @@ def _time_refreshes(store: Database) -> dict[str, float]:
 def _scrape(server: Server, times: int) -> dict[str, Any]:
     milliseconds: list[float] = []
     text = ""
-    with httpx.Client(base_url=f"http://{server.metrics}") as client:
+    with httpx.Client(base_url=f"http://{server.metrics}", headers={"accept": _ACCEPT}) as client:
         while "tertium_estimate_updated_timestamp_seconds " not in client.get("/metrics").text:
             time.sleep(0.1)
-        busy = _cpu_seconds(server.pid)
+        idle = _cpu_seconds_of_doing_nothing(server.pid)
+        began, busy = time.perf_counter(), _cpu_seconds(server.pid)
         for _ in range(times):
             started = time.perf_counter()
             text = client.get("/metrics").text
             milliseconds.append((time.perf_counter() - started) * 1e3)
-            time.sleep(0.02)
-        busy = _cpu_seconds(server.pid) - busy
+            time.sleep(_PAUSE)
+        busy = _cpu_seconds(server.pid) - busy - idle * (time.perf_counter() - began)
     series = sum(not line.startswith("#") for line in text.splitlines())
     return {
         "series": series,
@@ -112,8 +117,15 @@ def _scrape(server: Server, times: int) -> dict[str, Any]:
     }
 
 
+def _cpu_seconds_of_doing_nothing(pid: int) -> float:
+    """What a process computes in a second in which nobody asks for anything."""
+    before, began = _cpu_seconds(pid), time.perf_counter()
+    time.sleep(3.0)
+    return (_cpu_seconds(pid) - before) / (time.perf_counter() - began)
+
+
 def _cpu_seconds(pid: int) -> float:
-    """What a process has computed, all that it did between scrapes included; 0 where /proc is not there."""
+    """What a process has computed; 0 where /proc is not there."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     except OSError:

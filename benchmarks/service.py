@@ -1,7 +1,8 @@
 """The service beside an echo server on the same gRPC stack, in rounds of one after the other.
 
 The echo server answers every message with as many bytes as the service does on average, in the same read/write loop, on grpc.aio and uvloop with the
-same options: it shows what gRPC itself takes. The ratio of the two survives a change of machine; the absolute figures do not.
+same options and scheduling: it shows what gRPC itself takes. The ratio of the two survives a change of machine; the absolute figures do not. Beside
+them go the service without review and ledger (lean), and a plain echo: grpc.aio and uvloop as they come.
 
 Throughput: 64 calls with one message each on its way, the server on one core and the load on another. Latency: 64 cameras at 30 frames a second that
 don't wait for answers, server and load free on both cores; a frame's latency counts from the moment it was due, so that a late load does not
@@ -25,6 +26,8 @@ DETECTIONS = 20
 BOUNDS = {1: 0.6, 16: 0.7}
 """Least throughput beside the echo's, by frames a message: what issue 2 asks for."""
 
+_LEAN = {"TERTIUM_REVIEW": "0"}
+"""What makes a server do nothing but decide."""
 _MICROSECONDS = 1e6
 _MILLISECONDS = 1e3
 _SPARE = 2.0  # messages made beyond those counted: calls don't advance in step
@@ -56,21 +59,37 @@ def _saturate(batch: int, *, quick: bool) -> dict[str, Any]:
         load = Load(folder, STREAMS, split(frames, batch))
         service = stack.enter_context(decision_server(server_core))
         first = load.run(service, load_core, options)
-        echo = stack.enter_context(echo_server(round(first["answer_bytes"]), server_core))
-        load.run(echo, load_core, options)
-        pairs = [(load.run(service, load_core, options), load.run(echo, load_core, options)) for _ in range(rounds)]
-        _check(service, batch, [first, *(ours for ours, _ in pairs)])
-    figures = [{"service": _figures(ours, batch), "echo": _figures(theirs, batch)} for ours, theirs in pairs]
+        size = round(first["answer_bytes"])
+        servers = {
+            "service": service,
+            "lean": stack.enter_context(decision_server(server_core, environment=_LEAN)),
+            "echo": stack.enter_context(echo_server(size, server_core)),
+            "plain": stack.enter_context(echo_server(size, server_core, plain=True)),
+        }
+        for name in ("lean", "echo", "plain"):
+            load.run(servers[name], load_core, options)
+        results = [
+            {name: load.run(server, load_core, options) for name, server in servers.items()} for _ in range(rounds)
+        ]
+        _check(service, batch, [first, *(result["service"] for result in results)])
+    figures = [{name: _figures(result, batch) for name, result in each.items()} for each in results]
     return {
         "frames_a_message": batch,
-        "answer_bytes": round(first["answer_bytes"]),
-        "throughput_ratio": median(f["service"]["messages_a_second"] / f["echo"]["messages_a_second"] for f in figures),
-        "processor_ratio": median(f["echo"]["processor_us"] / f["service"]["processor_us"] for f in figures),
-        **{
-            name: {key: median(f[name][key] for f in figures) for key in figures[0][name]}
-            for name in ("service", "echo")
-        },
+        "answer_bytes": size,
+        **{f"beside_{name}": _beside(figures, name) for name in ("echo", "plain")},
+        **{name: {key: median(f[name][key] for f in figures) for key in figures[0][name]} for name in servers},
         "rounds": figures,
+    }
+
+
+def _beside(figures: list[dict[str, dict[str, float]]], other: str) -> dict[str, dict[str, float]]:
+    """Throughput and processor time of both services as shares of an echo's; medians over rounds."""
+    return {
+        name: {
+            "throughput": median(f[name]["messages_a_second"] / f[other]["messages_a_second"] for f in figures),
+            "processor": median(f[other]["processor_us"] / f[name]["processor_us"] for f in figures),
+        }
+        for name in ("service", "lean")
     }
 
 
@@ -138,13 +157,13 @@ def bounds(results: dict[str, Any]) -> list[Bound]:
     return [
         Bound(
             f"service, {part['frames_a_message']} frames a message, {name} beside the echo's",
-            part[key],
+            part["beside_echo"]["service"][key],
             BOUNDS[part["frames_a_message"]],
             "",
             at_least=True,
         )
         for part in results["throughput"]
-        for name, key in (("throughput", "throughput_ratio"), ("processor time", "processor_ratio"))
+        for name, key in (("throughput", "throughput"), ("processor time", "processor"))
     ]
 
 
@@ -159,14 +178,17 @@ def show(results: dict[str, Any]) -> None:
             part[name]["processor_us"],
         )
         for part in results["throughput"]
-        for name in ("service", "echo")
+        for name in ("service", "lean", "echo", "plain")
     ]
     head = ("frames a message", "server", "messages/s", "frames/s", "server µs a message")
     print_table(f"Service, {STREAMS} streams, {DETECTIONS} detections a frame, one core", head, speeds)
     ratios = [
-        (part["frames_a_message"], part["throughput_ratio"], part["processor_ratio"]) for part in results["throughput"]
+        (part["frames_a_message"], name, other, *part[f"beside_{other}"][name].values())
+        for part in results["throughput"]
+        for name in ("service", "lean")
+        for other in ("echo", "plain")
     ]
-    print_table("Beside the echo", ("frames a message", "throughput", "processor time"), ratios)
+    print_table("Shares", ("frames a message", "server", "beside", "throughput", "processor time"), ratios)
     latency = results["latency"]
     latencies = [
         (name, kind.replace("_", " "), *latency[name][kind].values(), latency[name]["processor_us"])
@@ -184,8 +206,8 @@ def plot(results: dict[str, Any], folder: Path) -> None:
     for part in results["throughput"]:
         values = [f["service"]["messages_a_second"] / f["echo"]["messages_a_second"] for f in part["rounds"]]
         ratios.points("", [part["frames_a_message"]] * len(values), values)
-    ratios.line("median", batches, [part["throughput_ratio"] for part in results["throughput"]])
-    ratios.line("processor time", batches, [part["processor_ratio"] for part in results["throughput"]])
+    for name in ("service", "lean"):
+        ratios.line(name, batches, [part["beside_echo"][name]["throughput"] for part in results["throughput"]])
     ratios.guide("bound", list(BOUNDS), list(BOUNDS.values()))
     latency = Chart(f"{STREAMS} cameras at {FPS:g} frames a second", "percentile", "ms from when a frame was due")
     for name in ("service", "echo"):

@@ -7,12 +7,20 @@ from pathlib import Path
 import hypothesis
 import pytest
 import structlog
+from sqlalchemy.engine import make_url
 
-from tests.stores import KINDS, fresh_store, postgres_server
+from tertium_server.storage import Database, open_store
+from tests.stores import KINDS, fresh_store, postgres_database, postgres_server, ready_store
 
-# A test must not fail because the machine is busy, nor only now and then: no deadline, and the same examples in every
-# run.
-hypothesis.settings.register_profile("tertium", deadline=None, derandomize=True, print_blob=True)
+# A test must not fail because the machine is busy, nor only now and then: no deadline, no word of examples that are long
+# in the making, and the same examples in every run.
+hypothesis.settings.register_profile(
+    "tertium",
+    deadline=None,
+    derandomize=True,
+    print_blob=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 hypothesis.settings.load_profile("tertium")
 
 
@@ -40,3 +48,19 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[str]:
     server = request.getfixturevalue("postgres") if request.param == "postgresql" else ""
     with fresh_store(request.param, tmp_path, server) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: str) -> Generator[str]:
+    """The name of a database that holds an empty store."""
+    with postgres_database(postgres) as url:
+        open_store(url).close()
+        yield make_url(url).database or ""
+
+
+@pytest.fixture(params=KINDS)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Database]:
+    """An empty store with its tables, of every kind in turn."""
+    of_postgres = ("postgres", "postgres_template") if request.param == "postgresql" else ()
+    with ready_store(request.param, tmp_path, *map(request.getfixturevalue, of_postgres)) as database:
+        yield database

@@ -2,4 +2,4 @@
 
 import os
 
-KILLS = int(os.environ.get("TERTIUM_TEST_KILLS", "3"))
+KILLS = int(os.environ.get("TERTIUM_TEST_KILLS", "2"))

@@ -9,14 +9,17 @@ import os
 import uuid
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
-from tertium_server.storage import sqlite_url
+from tertium_server.storage import Database, open_store, sqlite_url
+from tertium_server.storage.opening import FILE
 
 VARIABLE = "TERTIUM_TEST_POSTGRES"
 KINDS = ("sqlite", "postgresql")
@@ -43,14 +46,14 @@ def postgres_server(folder: Path) -> Generator[str]:
 
 
 @contextmanager
-def postgres_database(server: str) -> Generator[str]:
-    """The URL of a fresh database on a server, dropped in the end."""
+def postgres_database(server: str, template: str = "template1") -> Generator[str]:
+    """The URL of a fresh database on a server, a copy of another one; dropped in the end."""
     url = make_url(server).set(drivername="postgresql+psycopg")
     name = f"tertium_{uuid.uuid4().hex}"
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     try:
         with engine.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name}"))
+            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
         yield url.set(database=name).render_as_string(hide_password=False)
         with engine.connect() as connection:
             connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
@@ -66,3 +69,35 @@ def fresh_store(kind: str, folder: Path, server: str) -> Generator[str]:
     else:
         with postgres_database(server) as url:
             yield url
+
+
+@cache
+def _migrated() -> bytes:
+    """The file of an empty SQLite store."""
+    with TemporaryDirectory() as folder:
+        open_store(sqlite_url(Path(folder))).close()
+        return (Path(folder) / FILE).read_bytes()
+
+
+def sqlite_store(folder: Path) -> Database:
+    """A new store in a folder. Its tables are copied: making them takes longer than most tests, and has tests of its own.
+
+    What SQLite has not written to the disk when the power fails is no matter here.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FILE).write_bytes(_migrated())
+    return Database(sqlite_url(folder), synchronous="OFF")
+
+
+@contextmanager
+def ready_store(kind: str, folder: Path, server: str = "", template: str = "") -> Generator[Database]:
+    """A store of a kind with its tables, copied likewise; PostgreSQL copies a database of the same server."""
+    if kind == "sqlite":
+        store = sqlite_store(folder)
+        yield store
+        store.close()
+        return
+    with postgres_database(server, template) as url:
+        store = Database(url)
+        yield store
+        store.close()

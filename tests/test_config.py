@@ -104,6 +104,7 @@ def test_every_option_can_be_set_by_variable_and_by_file(monkeypatch: pytest.Mon
         "heavy_detections": ("5", "5", 5),
         "heavy_workers": ("5", "5", 5),
         "open_seconds": ("0.5", "0.5", 0.5),
+        "scheduling": ("normal", '"normal"', "normal"),
         "checkpoint_interval": ("5", "5", 5),
         "checkpoint_key_file": ("/k", '"/k"', Path("/k")),
         "drain_seconds": ("5", "5", 5.0),

@@ -1,6 +1,7 @@
 """An echo server on the same gRPC stack: what a message costs before anybody does anything with it.
 
-It answers every message of a call with as many bytes as it was told to, in the loop and with the options of the real server.
+It answers every message of a call with as many bytes as it was told to, in the loop, with the options and the scheduling of the real server; or
+(--plain) with none of these, as anybody would write it.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import grpc
 import uvloop
 from grpc import aio
 
+from tertium_server.app.scheduling import schedule_threads
 from tertium_server.config import Settings
 from tertium_server.rpc.server import grpc_options as server_options  # the real ones, whatever becomes of them
 from tertium_server.rpc.status import Context
@@ -41,8 +43,8 @@ class Echo:
             await write(answer)
 
 
-async def _serve(answer_bytes: int) -> None:
-    server = aio.server(options=server_options(Settings()))
+async def _serve(answer_bytes: int, *, plain: bool) -> None:
+    server = aio.server(options=() if plain else server_options(Settings()))
     handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
         "Echo": grpc.stream_stream_rpc_method_handler(Echo(bytes(answer_bytes)).echo)
     }
@@ -61,5 +63,13 @@ async def _serve(answer_bytes: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--answer-bytes", type=int, required=True)
-    uvloop.run(_serve(parser.parse_args().answer_bytes))
+    parser.add_argument(
+        "--plain",
+        action="store_true",
+        help="without what makes the real server fast (set GRPC_EXPERIMENTS= for it, too)",
+    )
+    given = parser.parse_args()
+    if not given.plain:
+        schedule_threads(Settings().scheduling)
+    uvloop.run(_serve(given.answer_bytes, plain=given.plain))
     os._exit(0)

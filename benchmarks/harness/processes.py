@@ -53,14 +53,20 @@ def resident_bytes(pid: int) -> int:
 
 
 @contextlib.contextmanager
-def decision_server(core: int | None = None, data: Path | None = None) -> Generator[Server]:
-    """The real server, ``tertium serve`` with its defaults, on ports of its own. ``data``: a data folder that is there already."""
+def decision_server(
+    core: int | None = None, data: Path | None = None, environment: Mapping[str, str] | None = None
+) -> Generator[Server]:
+    """The real server, ``tertium serve`` with its defaults, on ports of its own.
+
+    ``data``: a data folder that is there already; ``environment``: variables that change a default.
+    """
     with tempfile.TemporaryDirectory() if data is None else contextlib.nullcontext(str(data)) as folder:
         addresses = Path(folder) / "server.json"
         log = Path(folder) / "log"
         options = ["--listen", "127.0.0.1:0", "--metrics-port", "0", "--data-dir", folder, "--log-level", "warning"]
         command = [sys.executable, "-m", "tertium_server.cli", "serve", *options]
-        with log.open("wb") as output, _process(command, core, stdout=output, stderr=output) as process:
+        variables = os.environ | (environment or {})
+        with log.open("wb") as output, _process(command, core, stdout=output, stderr=output, env=variables) as process:
             deadline = time.monotonic() + _PATIENCE
             while not addresses.exists():
                 if process.poll() is not None or time.monotonic() > deadline:
@@ -72,10 +78,12 @@ def decision_server(core: int | None = None, data: Path | None = None) -> Genera
 
 
 @contextlib.contextmanager
-def echo_server(answer_bytes: int, core: int | None = None) -> Generator[Server]:
-    """An echo server on the same gRPC stack, whose answers have the given size."""
+def echo_server(answer_bytes: int, core: int | None = None, *, plain: bool = False) -> Generator[Server]:
+    """An echo server on the same gRPC stack, whose answers have the given size; ``plain``: set up as anybody would."""
     command = [sys.executable, str(_HERE / "echo_server.py"), "--answer-bytes", str(answer_bytes)]
-    with _process(command, core, stdout=subprocess.PIPE) as process:
+    command += ["--plain"] if plain else []
+    environment = os.environ | ({"GRPC_EXPERIMENTS": ""} if plain else {})
+    with _process(command, core, stdout=subprocess.PIPE, env=environment) as process:
         assert process.stdout is not None
         port = int(process.stdout.readline().decode().rpartition(":")[2])
         yield Server(port, "/tertium.benchmarks.Echo/Echo", process.pid)

@@ -26,6 +26,7 @@ _MEBIBYTE = 1024 * 1024
 _SHORTEST_KEY = 32
 
 Port = Annotated[int, Field(ge=0, le=_LARGEST_PORT)]
+Scheduling = Literal["batch", "normal"]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 
 
@@ -206,6 +207,11 @@ class Settings(BaseSettings):
     )
     heavy_workers: int = Field(default=1, ge=1, le=256, description="Threads for heavy messages.")
     open_seconds: Seconds = Field(default=30.0, description="How long a call may wait before it sends its Open.")
+    scheduling: Scheduling = Field(
+        default="batch",
+        description="batch: a thread that has something to do waits for the one that runs, so a busy server takes a third less processor "
+        "time (Linux). normal: it does not; quicker where other programs leave no core free.",
+    )
 
     checkpoint_interval: int = Field(
         default=100, ge=1, le=10_000, description="Frames between two checkpoints, where the caller names no number."

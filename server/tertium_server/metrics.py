@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import accumulate
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
@@ -23,6 +24,7 @@ from prometheus_client.core import (
     Metric,
 )
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 from tertium_server.engine import EventReason, Verdict
 
@@ -93,14 +95,15 @@ class CountedStream(Protocol):
 
 
 class LatencyHistogram:
-    """Counts of durations by bucket, as plain integers. One thread observes; any may read."""
+    """Counts of durations by bucket, as plain integers. One thread observes; any may read. It belongs to one family, with one set of labels."""
 
-    __slots__ = ("_bounds", "_counts", "_sum")
+    __slots__ = ("_bounds", "_counts", "_series", "_sum")
 
     def __init__(self, bounds: Sequence[float]) -> None:
         self._bounds = tuple(bounds)
         self._counts = [0] * (len(bounds) + 1)
         self._sum = 0.0
+        self._series: list[tuple[str, dict[str, str]]] = []
 
     def observe(self, seconds: float) -> None:
         """Counts one duration."""
@@ -108,13 +111,17 @@ class LatencyHistogram:
         self._sum += seconds
 
     def add_to(self, family: HistogramMetricFamily, labels: Sequence[str]) -> None:
-        """Adds the cumulative buckets to a family."""
-        total = 0
-        buckets: list[tuple[str, float]] = []
-        for bound, count in zip((*self._bounds, float("inf")), list(self._counts), strict=True):
-            total += count
-            buckets.append(("+Inf" if bound == float("inf") else repr(bound), total))
-        family.add_metric(labels, buckets=buckets, sum_value=self._sum)
+        """Adds the cumulative buckets to a family: the same one each time."""
+        total = self._sum
+        counts = list(accumulate(self._counts))
+        if self._series:
+            # Names and labels are those of the first time: making them is most of what a scrape would cost.
+            values = (*counts, counts[-1], total)
+            family.samples.extend([Sample(*name, value) for name, value in zip(self._series, values, strict=True)])
+            return
+        bounds = [*map(repr, self._bounds), "+Inf"]
+        family.add_metric(labels, buckets=list(zip(bounds, counts, strict=True)), sum_value=total)
+        self._series = [(sample.name, sample.labels) for sample in family.samples[-len(bounds) - 2 :]]
 
 
 @dataclass(slots=True)
@@ -301,6 +308,12 @@ class MethodCounts:
     received: int = 0
     sent: int = 0
     handling: LatencyHistogram = field(default_factory=lambda: LatencyHistogram(HANDLING_BOUNDS))
+    codes: tuple[dict[str, str], ...] = ()
+    """Labels of what ``handled`` counts, in its order."""
+
+    def __post_init__(self) -> None:
+        own = {"grpc_type": self.grpc_type, "grpc_service": self.service, "grpc_method": self.method}
+        self.codes = tuple({**own, "grpc_code": code} for code in self.handled)
 
 
 class CallMetrics(Collector):
@@ -333,8 +346,10 @@ class CallMetrics(Collector):
             started.add_metric(values, counts.started)
             received.add_metric(values, counts.received)
             sent.add_metric(values, counts.sent)
-            for code, count in list(counts.handled.items()):
-                handled.add_metric([*values, code], count)
+            handled.samples.extend(
+                Sample("grpc_server_handled_total", *labelled)
+                for labelled in zip(counts.codes, list(counts.handled.values()), strict=True)
+            )
             counts.handling.add_to(handling, values)
         yield from (started, handled, received, sent, handling)
 

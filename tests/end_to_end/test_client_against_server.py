@@ -7,7 +7,6 @@ import itertools
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -125,47 +124,35 @@ def test_any_client_and_any_batch_gives_the_same(
 
 
 @both
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_server_that_goes_and_comes_back_changes_nothing(
-    kind: Kind, number: signal.Signals, tmp_path: Path, frames: list[Frame], undisturbed: list[Told]
+    kind: Kind, server: ServerProcess, frames: list[Frame], undisturbed: list[Told]
 ) -> None:
-    async def scenario(victim: ServerProcess) -> list[Answer]:
+    """Killed, then told to drain; then killed once more, while frames are sent that have to wait for it."""
+
+    async def scenario() -> list[Answer]:
         answers: list[Answer] = []
         start = 0
         async with (
-            kind.client(victim.address) as client,
+            kind.client(server.address) as client,
             client.open("gate", checkpoint_interval=30, **OPTIONS) as stream,
         ):
-            for stop in (47, 130):
+            for stop, number in ((47, signal.SIGKILL), (130, signal.SIGTERM)):
                 answers += [answer async for answer in stream.decide(frames[start:stop])]
                 start = stop + 5
                 for frame in frames[stop:start]:  # on their way when the server goes
                     await stream.send(frame)
-                victim.end(number)
-                victim.start()
+                server.end(number)
+                server.start()
                 answers += [answer async for answer in stream.drain()]
-            return answers + [answer async for answer in stream.decide(frames[start:], finish=True)]
-
-    with ServerProcess(tmp_path) as victim:
-        assert all_told(asyncio.run(scenario(victim))) == undisturbed
-
-
-@both
-def test_frames_that_are_sent_while_the_server_is_away_wait_for_it(
-    kind: Kind, tmp_path: Path, frames: list[Frame], undisturbed: list[Told]
-) -> None:
-    async def scenario(victim: ServerProcess) -> list[Answer]:
-        async with kind.client(victim.address) as client, client.open("gate", **OPTIONS) as stream:
-            answers = [answer async for answer in stream.decide(frames[:99])]
-            victim.end(signal.SIGKILL)
-            for frame in frames[99:]:
+            answers += [answer async for answer in stream.decide(frames[start:199])]
+            server.end(signal.SIGKILL)
+            for frame in frames[199:]:
                 await stream.send(frame)
             stream.finish()
-            victim.start()
+            server.start()
             return answers + [answer async for answer in stream]
 
-    with ServerProcess(tmp_path) as victim:
-        assert all_told(asyncio.run(scenario(victim))) == undisturbed
+    assert all_told(asyncio.run(scenario())) == undisturbed
 
 
 @both

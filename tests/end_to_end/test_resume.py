@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from tests.rpc.builders import Frames, Response, batched, opening, recording, solo, told
-from tests.rpc.live import Call, ServerProcess, open_call
+from tests.rpc.live import Call, ServerProcess, open_call, serving
 
 
 async def cut_and_resume(first: ServerProcess, second: ServerProcess, messages: list[Frames], cut: int) -> Response:
@@ -65,11 +65,10 @@ async def test_a_server_that_is_killed_and_started_again_goes_on(tmp_path: Path)
 
 
 async def test_a_server_with_another_key_refuses_the_checkpoint(tmp_path: Path) -> None:
-    with ServerProcess(tmp_path / "a") as first, ServerProcess(tmp_path / "b") as second:
-        async with grpc.aio.insecure_channel(first.listen) as here, grpc.aio.insecure_channel(second.listen) as there:
-            call = await open_call(here)
-            foreign = Call(there)
-            await foreign.send(opening(checkpoint=call.opened.checkpoint.state).SerializeToString())
-            ending = await foreign.end()
-            assert (ending.code, ending.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ["open.checkpoint"])
-            assert "another key" in ending.message
+    async with serving(tmp_path / "a") as first, serving(tmp_path / "b") as second:
+        call = await first.open()
+        foreign = Call(second.channel)
+        await foreign.send(opening(checkpoint=call.opened.checkpoint.state).SerializeToString())
+        ending = await foreign.end()
+        assert (ending.code, ending.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ["open.checkpoint"])
+        assert "another key" in ending.message

@@ -15,9 +15,10 @@ from tertium_server.policy import Policy
 from tertium_server.policy.reference import Reference
 from tertium_server.quality.drift import BINS, LEAST_TRACKS, DriftMetrics, merged, stability_index
 from tertium_server.review.values import MICROS
-from tertium_server.storage import Database, open_store, sqlite_url
+from tertium_server.storage import Database
 from tests.policies import plain_data
 from tests.review.builders import START, booking, office
+from tests.stores import sqlite_store
 
 NOW = START / MICROS
 
@@ -85,7 +86,7 @@ class Store:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    database = open_store(sqlite_url(tmp_path))
+    database = sqlite_store(tmp_path)
     yield Store(database)
     database.close()
 

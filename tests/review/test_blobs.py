@@ -12,8 +12,8 @@ from tertium_server.errors import ConfigurationError
 from tertium_server.review.blobs import Blobs, picture_key
 from tertium_server.review.gallery import Gallery, SentPicture
 from tertium_server.review.office import ReviewOffice
-from tertium_server.storage import open_store, sqlite_url
 from tests.review.builders import booking
+from tests.stores import sqlite_store
 
 KINDS = ["folder", "memory"]
 
@@ -36,7 +36,7 @@ def test_bytes_are_kept_replaced_and_deleted_by_key(kind: str, tmp_path: Path) -
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_pictures_of_cases_are_stored_shown_and_deleted(kind: str, tmp_path: Path) -> None:
-    store = open_store(sqlite_url(tmp_path), synchronous="OFF")
+    store = sqlite_store(tmp_path)
     gallery = Gallery(store, blobs_of(kind, tmp_path))
     (case,) = ReviewOffice(store).book([booking()])
     out = io.BytesIO()

@@ -11,15 +11,16 @@ from tertium_server.review.clerk import Clerk
 from tertium_server.review.office import ReviewOffice
 from tertium_server.review.spool import Spool
 from tertium_server.review.values import Booking, Stratum
-from tertium_server.storage import Database, StoreUnavailableError, open_store, sqlite_url
+from tertium_server.storage import Database, StoreUnavailableError
 from tertium_server.storage.tables import review
 from tests.review.builders import booking, office
 from tests.servers import wait_until
+from tests.stores import sqlite_store
 
 
 @pytest.fixture
 def sqlite(tmp_path: Path) -> Iterator[Database]:
-    store = open_store(sqlite_url(tmp_path), synchronous="OFF")
+    store = sqlite_store(tmp_path)
     yield store
     store.close()
 

@@ -18,9 +18,10 @@ from tertium_server.review.office import ReviewOffice
 from tertium_server.review.queue import QueueRules
 from tertium_server.review.rules import settle
 from tertium_server.review.values import MICROS, Answer, DecidedBy, Lease, State, Stratum, Verdict, now_micros
-from tertium_server.storage import Database, open_store, sqlite_url
+from tertium_server.storage import Database
 from tertium_server.storage.tables import review
 from tests.review.builders import START, booking, office, terms
+from tests.stores import sqlite_store
 
 CASES = int(os.environ.get("TERTIUM_TEST_CASES", "400"))
 """A few, so that all tests together stay quick; 5,000 and more by the variable."""
@@ -152,7 +153,7 @@ class QueueMachine(RuleBasedStateMachine):
         from pathlib import Path  # noqa: PLC0415
 
         self.temporary = tempfile.TemporaryDirectory()
-        self.store = open_store(sqlite_url(Path(self.temporary.name)), synchronous="OFF")
+        self.store = sqlite_store(Path(self.temporary.name))
         self.now = START
         self.desk = office(self.store, lease_seconds=300, audit_share=0.5)
         self.desk.clock = lambda: self.now

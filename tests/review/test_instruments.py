@@ -17,14 +17,15 @@ from tertium_server.review.syncing import SyncMetrics
 from tertium_server.review.values import Answer, Stratum, Verdict
 from tertium_server.review.watch import TrackWatch
 from tertium_server.review.webhook import TARGET, Webhook, WebhookSettings
-from tertium_server.storage import Database, open_store, sqlite_url
+from tertium_server.storage import Database
 from tests.review.builders import Clock, booking, office, terms
 from tests.review.test_watch import MAYBE, SECOND, YES, news
+from tests.stores import sqlite_store
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    store = open_store(sqlite_url(tmp_path))
+    store = sqlite_store(tmp_path)
     yield store
     store.close()
 
@@ -157,7 +158,7 @@ class TestSync:
 
         status = [500]
         server = HTTPServer(("127.0.0.1", 0), Handler)
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         clock, now = Clock(), [0.0]
         sync = SyncMetrics(lambda: now[0])
         settings = WebhookSettings(f"http://127.0.0.1:{server.server_port}/", b"secret of sixteen")

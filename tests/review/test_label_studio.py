@@ -24,10 +24,11 @@ from tertium_server.review.office import ReviewOffice
 from tertium_server.review.queue import QueueRules
 from tertium_server.review.syncing import SyncMetrics
 from tertium_server.review.values import Answer, Booking, DecidedBy, State, Stratum, Verdict
-from tertium_server.storage import Database, open_store, sqlite_url
+from tertium_server.storage import Database
 from tertium_server.storage.tables import review
 from tests.review.builders import Clock, booking
 from tests.review.fake_label_studio import LEGACY, PERSONAL, FakeLabelStudio
+from tests.stores import sqlite_store
 
 FOOTAGE = Footage(tuple(FrameOfTrack(k, k, 110.0, 120.0, 150.0, 200.0, 0.25, 0.375) for k in range(3)), 640, 360)
 
@@ -97,7 +98,7 @@ class Set:
 
 @pytest.fixture(name="site")
 def make_site(tmp_path: Path) -> Iterator[Set]:
-    store = open_store(sqlite_url(tmp_path), synchronous="OFF")
+    store = sqlite_store(tmp_path)
     site = Set(store, tmp_path)
     yield site
     site.close()
@@ -285,7 +286,7 @@ def test_a_legacy_token_that_is_refused_is_told_with_its_remedy_and_loses_nothin
 
 
 def test_personal_tokens_are_exchanged_for_access_again_and_again(tmp_path: Path) -> None:
-    store = open_store(sqlite_url(tmp_path), synchronous="OFF")
+    store = sqlite_store(tmp_path)
     site = Set(store, tmp_path, PERSONAL)
     (case,) = site.open()
     site.fake.access = "expired"  # the server knows another by now

@@ -17,9 +17,9 @@ import pytest
 from tertium_server.review.bridges.bridge import Bridge, BridgeRules
 from tertium_server.review.bridges.label_studio import LabelStudio, LabelStudioSettings
 from tertium_server.review.values import Answer
-from tertium_server.storage import open_store, sqlite_url
 from tests.review.fake_label_studio import LEGACY
 from tests.review.test_label_studio import Set, shown
+from tests.stores import sqlite_store
 
 BOOTS_WITHIN = 900.0
 """Seconds: it makes its database first, on a machine that may be busy."""
@@ -89,7 +89,7 @@ class Person:
 
 
 def test_cases_go_out_answers_come_in_and_closed_cases_leave(address: str, tmp_path: Path) -> None:
-    store = open_store(sqlite_url(tmp_path), synchronous="OFF")
+    store = sqlite_store(tmp_path)
     site = Set(store, tmp_path)
     tool = LabelStudio(LabelStudioSettings(address, LEGACY))
     rules = BridgeRules(poll_seconds=15.0, sweep_seconds=600.0, picture_seconds=30.0)

@@ -18,9 +18,10 @@ from tertium_server.review.blobs import Blobs
 from tertium_server.review.footage import Footage, FrameOfTrack, thinned, worth_a_picture
 from tertium_server.review.gallery import Gallery, SentPicture
 from tertium_server.review.pictures import MOST_BYTES, PictureRefusedError, make_safe
-from tertium_server.storage import Database, open_store, sqlite_url
+from tertium_server.storage import Database
 from tertium_server.storage.tables import review
 from tests.review.builders import booking, office
+from tests.stores import sqlite_store
 
 
 def picture(form: str = "PNG", size: tuple[int, int] = (40, 30), **options: Any) -> bytes:
@@ -103,7 +104,7 @@ class TestMakingSafe:
 
 @pytest.fixture
 def sqlite(tmp_path: Path) -> Iterator[Database]:
-    store = open_store(sqlite_url(tmp_path), synchronous="OFF")
+    store = sqlite_store(tmp_path)
     yield store
     store.close()
 

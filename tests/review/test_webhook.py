@@ -22,9 +22,10 @@ from tertium_server.review.outbox import CLOSED, DECIDED, OPENED, WITHDRAWN
 from tertium_server.review.queue import QueueRules
 from tertium_server.review.values import Answer, Stratum
 from tertium_server.review.webhook import Webhook, WebhookSettings, wait_after
-from tertium_server.storage import Database, open_store, sqlite_url
+from tertium_server.storage import Database
 from tertium_server.storage.tables import review
 from tests.review.builders import Clock, booking
+from tests.stores import sqlite_store
 
 SECRET = b"a secret of the two"
 
@@ -59,7 +60,7 @@ class Receiver:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}/events"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -89,7 +90,7 @@ class Set:
 
 @pytest.fixture
 def setup(tmp_path: Path) -> Iterator[Set]:
-    store = open_store(sqlite_url(tmp_path), synchronous="OFF")
+    store = sqlite_store(tmp_path)
     made = Set(store)
     yield made
     made.webhook.stop(10)

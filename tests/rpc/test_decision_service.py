@@ -90,9 +90,19 @@ async def test_a_call_that_says_nothing_is_ended(tmp_path: Path) -> None:
     async with serving(tmp_path, open_seconds=0.05) as live:
         ending = await Call(live.channel).end()
         assert ending.code is grpc.StatusCode.DEADLINE_EXCEEDED
-        call = await live.open()
+        call = await open_in_time(live)
         await asyncio.sleep(0.2)  # the limit is for the Open alone
         assert (await call.ask(person(0))).decisions.verdicts
+
+
+async def open_in_time(live: Live) -> Call:
+    """An open stream on a server that does not wait for long: on a busy machine an Open may come too late, and is sent again."""
+    while True:
+        try:
+            return await live.open()
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise
 
 
 @pytest.mark.parametrize(

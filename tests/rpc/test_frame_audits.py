@@ -14,10 +14,10 @@ from sqlalchemy import select
 from tertium.v1 import decisions_pb2, evidence_pb2
 from tertium_server.review.frame_audits import chosen_frames
 from tertium_server.review.values import Answer, Case, Source
-from tertium_server.storage import open_store, sqlite_url
 from tertium_server.storage.tables import review
 from tests.rpc.builders import Frames, Request, Response, one_frame
 from tests.rpc.test_reviewing import BOX, Set, confident, doubtful, verdicts
+from tests.stores import sqlite_store
 
 PI = 0.2
 LENGTH = 70
@@ -26,7 +26,7 @@ SURE = (300.0, 50.0, 360.0, 200.0)
 
 @pytest.fixture(name="site")
 def make_site(tmp_path: Path) -> Iterator[Set]:
-    store = open_store(sqlite_url(tmp_path), synchronous="OFF")
+    store = sqlite_store(tmp_path)
     yield Set(tmp_path, store)
     store.close()
 

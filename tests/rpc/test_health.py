@@ -13,7 +13,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 from tertium.v1 import decision_service_pb2
 from tertium_server.app import Service
 from tests.rpc.builders import open_message
-from tests.rpc.live import Live, ending_of, health_stub, reflection_call, serving, settings
+from tests.rpc.live import Live, ending_of, health_stub, reflection_call, serving, settings, until
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -45,12 +45,11 @@ async def test_before_the_kernels_are_compiled_nothing_is_served(
     compiled = asyncio.Event()
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(
-        "tertium_server.app.warm_up", lambda: asyncio.run_coroutine_threadsafe(compiled.wait(), loop).result()
+        "tertium_server.app.service.warm_up", lambda: asyncio.run_coroutine_threadsafe(compiled.wait(), loop).result()
     )
     service = Service(settings(tmp_path))
     starting = asyncio.create_task(service.start())
-    while not service.listen:
-        await asyncio.sleep(0.01)
+    await until(lambda: service.listen)
     async with grpc.aio.insecure_channel(service.listen) as channel:
         assert [await check(channel, name) for name in NAMES] == [NOT_SERVING, NOT_SERVING]
         assert not service.readiness().ready

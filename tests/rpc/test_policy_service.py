@@ -15,10 +15,14 @@ from tertium.v1 import policy_service_pb2 as pb
 from tertium.v1.policy_service_pb2_grpc import PolicyServiceStub
 from tertium_server.cli.application import run
 from tertium_server.policy import default_policy, dump_policy, parse_policy
+from tertium_server.policy.keeper import PolicyKeeper, StoreSource
+from tertium_server.policy.store import DatabaseStore, FolderStore, PolicyStore
 from tertium_server.review.access import Role, entry_for
+from tertium_server.storage import open_store, sqlite_url
 from tests.kills import KILLS
 from tests.policies import policy_with
 from tests.rpc.live import Live, ServerProcess, ending_of, serving, until
+from tests.servers import wait_until
 
 STRICT = policy_with({"name": "strict", "defaults.box.thresholds.yes": 0.9})
 LOOSE = policy_with({"name": "loose", "defaults.box.thresholds.yes": 0.5})
@@ -211,6 +215,11 @@ def test_a_server_that_is_killed_while_it_activates_comes_back_with_the_old_or_t
             stamped = asyncio.run(in_force(server))
             assert stamped in possible
             possible = asyncio.run(activate_until_killed(server))
+    # And what the next server would find.
+    store: PolicyStore = (
+        FolderStore(folder) if environment else DatabaseStore(open_store(sqlite_url(tmp_path / "data")))
+    )
+    assert PolicyKeeper(StoreSource(store)).in_force.policy.version in possible
 
 
 async def in_force(server: ServerProcess) -> str:
@@ -225,6 +234,5 @@ def test_a_hang_up_has_the_policy_looked_for(tmp_path: Path) -> None:
     with ServerProcess(tmp_path / "data", **environment) as server:
         file.unlink()  # whatever the watch has seen by then: at the signal the file is looked for
         server.signal(signal.SIGHUP)
-        while "policy refused" not in server.log:
-            assert server.process.poll() is None
+        wait_until(lambda: "policy refused" in server.log, "the policy to be looked for")
         assert asyncio.run(in_force(server)) == STRICT.version

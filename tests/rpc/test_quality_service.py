@@ -134,7 +134,8 @@ async def test_truth_is_matched_to_what_was_decided_in_time_late_and_after_a_res
         late = await quality.report(*requests)
         assert (late.accepted, late.replaced) == (160, 160)
         assert told(late) == told(response)
-        live.service._quality.refresh()  # type: ignore[union-attr]
+        assert live.service.oversight is not None
+        live.service.oversight.quality.refresh()
         estimates = await quality.estimates()
         (truths,) = [
             each

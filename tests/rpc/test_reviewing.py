@@ -26,11 +26,12 @@ from tertium_server.rpc.film import Film
 from tertium_server.rpc.reviewing import ReviewLimits, ReviewLink
 from tertium_server.rpc.stream import SILENCE, TOO_HEAVY, Stream
 from tertium_server.rpc.terms import StreamTerms
-from tertium_server.storage import Database, open_store, sqlite_url
+from tertium_server.storage import Database
 from tertium_server.storage.tables import review
 from tests.policies import plain_data
 from tests.review.builders import office
 from tests.rpc.builders import FRAME_NANOSECONDS, Frames, Held, Request, Response, make_stream, one_frame, terms
+from tests.stores import sqlite_store
 
 Event = decisions_pb2.TrackEvent
 BOX = (100.0, 100.0, 160.0, 240.0)
@@ -97,7 +98,7 @@ class Set:
 
 @pytest.fixture
 def setup(tmp_path: Path) -> Iterator[Set]:
-    store = open_store(sqlite_url(tmp_path), synchronous="OFF")
+    store = sqlite_store(tmp_path)
     yield Set(tmp_path, store)
     store.close()
 

@@ -81,13 +81,16 @@ async def test_pages_there_are_none_of_are_not_found(tmp_path: Path) -> None:
         assert (await get(live, "nothing")).status_code == 404
 
 
+SCRAPES = 15
+
+
 async def test_scrapes_and_frames_go_on_side_by_side(tmp_path: Path) -> None:
     """The pages run in another thread and read counts that change under their hands; no counter may ever fall."""
     async with serving(tmp_path) as live:
         seen: list[float] = []
 
         async def scrape() -> None:
-            while len(seen) < 40:
+            while len(seen) < SCRAPES:
                 text = (await get(live, "metrics")).text
                 (line,) = [
                     line
@@ -97,7 +100,7 @@ async def test_scrapes_and_frames_go_on_side_by_side(tmp_path: Path) -> None:
                 seen.append(float(line.split()[-1]))
 
         async def stream(number: int) -> None:
-            while len(seen) < 40:
+            while len(seen) < SCRAPES:
                 call = await live.open(stream_id=f"camera {number}", epoch=0)
                 await call.play(recording(length=20))
                 await call.close()

@@ -54,9 +54,9 @@ _PANELS = {
         "max_frames_per_message",
         "max_message_bytes",
         "heavy_detections",
-        "heavy_workers",
         "open_seconds",
     ),
+    "Processor": ("heavy_workers", "scheduling"),
     "Connections": ("drain_seconds", "keepalive_seconds", "keepalive_timeout_seconds", "min_ping_seconds"),
     "Logs": ("log_level", "log_format"),
 }

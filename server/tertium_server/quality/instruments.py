@@ -36,11 +36,14 @@ class QualityMetrics(Collector):
         """What has been counted since the start."""
         self.book: Book | None = None
         """What the last refresh found; None: another process tells."""
+        self._told: tuple[Book | None, tuple[Metric, ...]] | None = None
 
-    def collect(self) -> Iterator[Metric]:
-        """The families."""
-        yield from self._counters()
-        yield from self._estimates(self.book)
+    def collect(self) -> tuple[Metric, ...]:
+        """The families: the very same ones until the next refresh, so that nobody makes or writes them twice."""
+        book, told = self.book, self._told
+        if told is None or told[0] is not book:
+            told = self._told = (book, (*self._counters(), *self._estimates(book)))
+        return told[1]
 
     def _estimates(self, book: Book | None) -> Iterator[Metric]:
         for figure in Figure:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from inspect import isasyncgenfunction
 from time import perf_counter
 from typing import Any
 
 import grpc
+from google.protobuf.descriptor import ServiceDescriptor
 from grpc import aio
 
 from tertium_server.metrics import CallMetrics, MethodCounts
@@ -20,6 +21,14 @@ _CODE_NAMES = {
 """The names of Go's codes, which the metrics' label grpc_code carries everywhere."""
 
 CODES = tuple(_CODE_NAMES.values())
+
+_KINDS = {
+    (False, False): "unary",
+    (False, True): "server_stream",
+    (True, False): "client_stream",
+    (True, True): "bidi_stream",
+}
+"""What a method is called that streams requests, responses, both or neither."""
 
 # Types of grpc's that its stubs leave open.
 _Handler = Any
@@ -35,13 +44,16 @@ class CallCounter(aio.ServerInterceptor):
         self._counting_themselves: set[str] = set()
         self._wrapped: dict[str, _Handler] = {}
 
-    def add(self, service: str, method: str, grpc_type: str, *, counts_messages: bool = False) -> MethodCounts:
-        """Makes a method's counts. ``counts_messages``: the servicer counts its messages itself."""
-        path = f"/{service}/{method}"
-        counts = self._counts[path] = self._metrics.method(grpc_type, service, method)
-        if counts_messages:
-            self._counting_themselves.add(path)
-        return counts
+    def add(self, service: ServiceDescriptor, counting_themselves: Collection[str] = ()) -> dict[str, MethodCounts]:
+        """Makes the counts of a service's methods, by name. ``counting_themselves``: those whose servicer counts their messages."""
+        made = {}
+        for method in service.methods:
+            path = f"/{service.full_name}/{method.name}"
+            kind = _KINDS[method.client_streaming, method.server_streaming]
+            made[method.name] = self._counts[path] = self._metrics.method(kind, service.full_name, method.name)
+            if method.name in counting_themselves:
+                self._counting_themselves.add(path)
+        return made
 
     async def intercept_service(
         self,

@@ -59,8 +59,13 @@ class PolicyChanges:
         folder = self._keeper.watched
         if folder is None:
             return
-        async for _ in changes_in(folder, stopping, seconds):
-            await self._look_quietly()
+        # What was changed after the first look and before the watch would be unseen until it looks anyway: the task runs when the watch has begun.
+        looking = asyncio.create_task(self._look_quietly())
+        try:
+            async for _ in changes_in(folder, stopping, seconds):
+                await self._look_quietly()
+        finally:
+            looking.cancel()
 
     async def _tell_of_broken_files(self) -> None:
         """Says once of each file what is wrong with it: before somebody wants to put it into force."""

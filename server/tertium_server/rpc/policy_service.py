@@ -35,7 +35,6 @@ from tertium_server.review.access import Gate, Role
 from tertium_server.rpc.policy_changes import PolicyChanges
 from tertium_server.rpc.status import Context, abort
 
-SERVICE = pb.DESCRIPTOR.services_by_name["PolicyService"].full_name
 _MOST_AUTHOR, _MOST_REASON = 256, 4096
 _RETRY_SECONDS = 5.0
 

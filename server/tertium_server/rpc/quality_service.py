@@ -27,7 +27,6 @@ from tertium_server.rpc.truth_matching import Pair, TruthBox, count
 from tertium_server.storage import StoreUnavailableError
 from tertium_server.tuning.readers import Kind
 
-SERVICE = pb.DESCRIPTOR.services_by_name["QualityService"].full_name
 _RETRY_SECONDS = 5.0
 _MOST_FRAMES, _MOST_OBJECTS, _MOST_REFUSALS = 1000, 10_000, 1000
 _MOST_INDEX = 2**62

@@ -29,7 +29,6 @@ from tertium_server.rpc import review_messages as messages
 from tertium_server.rpc.status import Context, abort
 from tertium_server.storage import StoreUnavailableError
 
-SERVICE = pb.DESCRIPTOR.services_by_name["ReviewService"].full_name
 _RETRY_SECONDS = 5.0
 _WATCH_SECONDS = 1.0
 _MOST_LEASES, _MOST_PAGE, _PAGE = 16, 1000, 100

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from google.protobuf.descriptor import ServiceDescriptor
 from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from tertium.v1 import (
+    decision_service_pb2,
     policy_service_pb2,
     policy_service_pb2_grpc,
+    quality_service_pb2,
     quality_service_pb2_grpc,
     review_service_pb2,
     review_service_pb2_grpc,
@@ -20,22 +24,30 @@ from tertium.v1 import (
 from tertium_server.config import Settings, split_address
 from tertium_server.errors import StartError
 from tertium_server.logs import get_logger
-from tertium_server.metrics import Metrics
+from tertium_server.metrics import MethodCounts, Metrics
 from tertium_server.policy.keeper import PolicyKeeper
 from tertium_server.review.access import Gate
 from tertium_server.rpc.call_metrics import CallCounter
 from tertium_server.rpc.calls import Calls
-from tertium_server.rpc.decision_service import SERVICE, DecisionService, ServiceLimits
+from tertium_server.rpc.decision_service import DecisionService, ServiceLimits
 from tertium_server.rpc.heavy import HeavyWork
 from tertium_server.rpc.ingest_gate import IngestGate
 from tertium_server.rpc.policy_changes import PolicyChanges
-from tertium_server.rpc.policy_service import SERVICE as POLICY_SERVICE
 from tertium_server.rpc.policy_service import PolicyService
-from tertium_server.rpc.quality_service import SERVICE as QUALITY_SERVICE
 from tertium_server.rpc.quality_service import QualityService
-from tertium_server.rpc.review_service import SERVICE as REVIEW_SERVICE
 from tertium_server.rpc.review_service import ReviewService
 from tertium_server.rpc.terms import StreamTerms
+
+_DECISIONS = decision_service_pb2.DESCRIPTOR.services_by_name["DecisionService"]
+_POLICIES = policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"]
+_REVIEWS = review_service_pb2.DESCRIPTOR.services_by_name["ReviewService"]
+_QUALITY = quality_service_pb2.DESCRIPTOR.services_by_name["QualityService"]
+# Any: grpc leaves the types of its own services open.
+_HEALTH: Any = health_pb2.DESCRIPTOR.services_by_name["Health"]
+_REFLECTION: Any = reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"]
+
+_Add = Callable[[Any, aio.Server], None]
+"""What adds a servicer to a server."""
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -73,50 +85,42 @@ class RpcServer:
         self.policy_changes = PolicyChanges(keeper, self.calls, metrics.policy)
         self._heavy = HeavyWork(settings.heavy_workers)
         counter = CallCounter(metrics.calls)
-        decide = counter.add(SERVICE, "Decide", "bidi_stream", counts_messages=True)
-        counter.add(SERVICE, "DecideBatch", "unary")
-        for method in policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"].methods:
-            counter.add(POLICY_SERVICE, method.name, "unary")
-        self._services = [SERVICE, POLICY_SERVICE]
-        if review is not None:
-            self._services.append(REVIEW_SERVICE)
-            for method in review_service_pb2.DESCRIPTOR.services_by_name["ReviewService"].methods:
-                counter.add(REVIEW_SERVICE, method.name, "server_stream" if method.server_streaming else "unary")
-        if quality is not None:
-            self._services.append(QUALITY_SERVICE)
-            counter.add(QUALITY_SERVICE, "ReportTruth", "client_stream")
-            counter.add(QUALITY_SERVICE, "GetEstimates", "unary")
-        counter.add(health.SERVICE_NAME, "Check", "unary")
-        counter.add(health.SERVICE_NAME, "Watch", "server_stream")
-        if settings.reflection:
-            counter.add(reflection.SERVICE_NAME, "ServerReflectionInfo", "bidi_stream")
+        decide = counter.add(_DECISIONS, counting_themselves=["Decide"])["Decide"]
         gate = None if settings.tokens is None else Gate.of_file(settings.tokens)
         # Outermost: what the counter has wrapped once it hands out without asking anybody again.
-        doors = () if gate is None else (IngestGate(gate, SERVICE),)
+        doors = () if gate is None else (IngestGate(gate, _DECISIONS.full_name),)
         self._server = aio.server(interceptors=(*doors, counter), options=grpc_options(settings))
-        limits = ServiceLimits(settings.open_seconds, settings.max_streams)
-        service = DecisionService(
+        self._server.add_generic_rpc_handlers((self._decisions(terms, metrics, decide).handler(),))
+        policies = PolicyService(keeper, self.policy_changes, gate)
+        self._health = health.aio.HealthServicer()
+        others: list[tuple[_Add, object, ServiceDescriptor]] = [
+            (policy_service_pb2_grpc.add_PolicyServiceServicer_to_server, policies, _POLICIES)
+        ]
+        if review is not None:
+            others.append((review_service_pb2_grpc.add_ReviewServiceServicer_to_server, review, _REVIEWS))
+        if quality is not None:
+            others.append((quality_service_pb2_grpc.add_QualityServiceServicer_to_server, quality, _QUALITY))
+        self._services = [_DECISIONS.full_name, *(service.full_name for *_, service in others)]
+        others.append((health_pb2_grpc.add_HealthServicer_to_server, self._health, _HEALTH))
+        for add, servicer, service in others:
+            add(servicer, self._server)
+            counter.add(service)
+        if settings.reflection:
+            counter.add(_REFLECTION)
+            names = (*self._services, _HEALTH.full_name, _REFLECTION.full_name)
+            reflection.enable_server_reflection(names, self._server)
+        self._log = get_logger("rpc")
+
+    def _decisions(self, terms: StreamTerms, metrics: Metrics, counts: MethodCounts) -> DecisionService:
+        return DecisionService(
             terms,
-            limits,
+            ServiceLimits(self._settings.open_seconds, self._settings.max_streams),
             calls=self.calls,
             heavy=self._heavy,
             streams=metrics.streams,
             latency=metrics.fusion_latency,
-            counts=decide,
+            counts=counts,
         )
-        self._server.add_generic_rpc_handlers((service.handler(),))
-        policies = PolicyService(keeper, self.policy_changes, gate)
-        policy_service_pb2_grpc.add_PolicyServiceServicer_to_server(policies, self._server)
-        if review is not None:
-            review_service_pb2_grpc.add_ReviewServiceServicer_to_server(review, self._server)
-        if quality is not None:
-            quality_service_pb2_grpc.add_QualityServiceServicer_to_server(quality, self._server)
-        self._health = health.aio.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        if settings.reflection:
-            names = (*self._services, health.SERVICE_NAME, reflection.SERVICE_NAME)
-            reflection.enable_server_reflection(names, self._server)
-        self._log = get_logger("rpc")
 
     async def start(self) -> Listening:
         """Listens, and answers health checks with NOT_SERVING.

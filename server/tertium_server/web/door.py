@@ -22,6 +22,9 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
+SHARED_FILES = ("session.js", "page.css")
+"""Files that all pages have, each under its own address."""
+
 _MEDIA_TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 _STATUS: dict[type[Exception], int] = {
     UnauthenticatedError: 401,

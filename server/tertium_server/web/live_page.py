@@ -8,10 +8,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tertium_server.review.access import Role
-from tertium_server.web.door import Door, as_json, static_file
+from tertium_server.web.door import SHARED_FILES, Door, as_json, static_file
 from tertium_server.web.live_figures import LiveFigures
 
-_FILES = {"": "live.html", **{name: name for name in ("live.js", "live.css")}}
+_FILES = {"": "live.html", **{name: name for name in ("live.js", "live.css", *SHARED_FILES)}}
 
 
 class LivePages:

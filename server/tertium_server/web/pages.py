@@ -1,17 +1,18 @@
-"""/metrics, /healthz and /readyz."""
+"""/metrics, /healthz, /readyz and /runbook."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from tertium_server.web.exposition import Exposition
 from tertium_server.web.readiness import Readiness
+from tertium_server.web.runbook_page import runbook_routes
 
 _OK = 200
 _UNAVAILABLE = 503
@@ -21,10 +22,11 @@ def make_pages(
     registry: CollectorRegistry, readiness: Callable[[], Readiness], others: Sequence[Route] = ()
 ) -> Starlette:
     """The application. ``readiness`` is asked anew for each request, from the web server's thread. ``others``: routes of further pages."""
+    exposition = Exposition(registry)
 
     def metrics(request: Request) -> Response:
-        encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(registry), headers={"content-type": content_type})
+        text, content_type = exposition.write(request.headers.get("accept", ""))
+        return Response(text, headers={"content-type": content_type})
 
     def healthz(_: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -35,4 +37,4 @@ def make_pages(
 
     # Plain functions run in a thread pool: a scrape of many streams keeps no health check waiting.
     own = [Route("/metrics", metrics), Route("/healthz", healthz), Route("/readyz", readyz)]
-    return Starlette(routes=[*own, *others])
+    return Starlette(routes=[*own, *runbook_routes(), *others])

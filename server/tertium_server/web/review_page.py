@@ -18,12 +18,12 @@ from tertium_server.review.errors import CaseNotFoundError
 from tertium_server.review.gold import disguised, shown_times
 from tertium_server.review.reading import has_voted, queue_state, votes_of
 from tertium_server.review.values import MICROS, Answer, Case, Lease, Source, now_micros
-from tertium_server.web.door import HEADERS, Door, as_json, static_file
+from tertium_server.web.door import HEADERS, SHARED_FILES, Door, as_json, static_file
 
 _HOUR = 3600 * MICROS
 _MOST_BODY = 4096
 _MOST_LEASES = 4
-_FILES = {"": "review.html", **{name: name for name in ("review.js", "icon.svg", "review.css")}}
+_FILES = {"": "review.html", **{name: name for name in ("review.js", "review.css", "icon.svg", *SHARED_FILES)}}
 
 Action = Callable[[Caller, dict[str, Any]], Any]
 

@@ -1,5 +1,7 @@
 // The live page: asks for figures every two seconds and draws them. Everything that comes from the server is put in as text, never as markup.
 
+import { $, ask, guarded, known, onSignIn } from "./session.js";
+
 const POLL = 2_000; // milliseconds
 const KEPT = 150; // polls: five minutes of them
 const SVG = "http://www.w3.org/2000/svg";
@@ -9,26 +11,10 @@ const RARE = { frame_audit: 1, truth: 1 }; // shown where there are any
 const SOURCES = { maybe: "in doubt", audit_yes: "audits of yes", audit_no: "audits of no", frame_audit: "whole frames", gold: "answer is known" };
 const NAMES = { all: "All classes", other: "Other classes" };
 
-const $ = (id) => document.getElementById(id);
-let token = sessionStorage.getItem("token") || "";
 let span = "1d";
 let first = null; // the figures with which the page began
 let newest = null;
 const rates = [];
-
-class Refused extends Error {
-  constructor(status, message) {
-    super(message);
-    this.status = status;
-  }
-}
-
-async function ask() {
-  const response = await fetch("/live/api/figures", { method: "POST", headers: { "x-tertium": "1", authorization: `Bearer ${token}` } });
-  const content = await response.json();
-  if (!response.ok) throw new Refused(response.status, content.error);
-  return content;
-}
 
 function made(kind, text = "", name = "") {
   const element = document.createElement(kind);
@@ -39,11 +25,6 @@ function made(kind, text = "", name = "") {
 
 function show(which) {
   for (const id of ["board", "door"]) $(id).hidden = id !== which;
-}
-
-function alarm(message) {
-  $("alarm").textContent = message;
-  $("alarm").hidden = !message;
 }
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
@@ -132,6 +113,12 @@ function drawQueue(figures) {
   $("oldest").textContent = figures.queue.store_up ? oldest : "The review store is away: decisions wait on the disk, and nobody gets cases.";
 }
 
+function number(label, text) {
+  const cell = made("td", text, "number");
+  cell.dataset.label = label;
+  return cell;
+}
+
 function drawGroups(figures) {
   const before = rates.length > 1 ? rates[rates.length - 2] : null;
   const used = figures.groups.filter((each) => each.group !== "other" || each.streams || each.frames);
@@ -143,11 +130,14 @@ function drawGroups(figures) {
     if (each.decided) last.append(bar(each.decided));
     row.append(
       made("td", each.group),
-      made("td", whole.format(each.streams), "number"),
-      made("td", rate === null ? "–" : short.format(rate), "number"),
-      made("td", each.decided ? whole.format(total(each.decided)) : "–", "number"),
+      number("Streams", whole.format(each.streams)),
+      number("Frames/s", rate === null ? "–" : short.format(rate)),
+      number("Tracks, last hour", each.decided ? whole.format(total(each.decided)) : "–"),
       last,
     );
+    // A phone shows rows as cards, which would be no table any more to those who listen.
+    row.setAttribute("role", "row");
+    for (const cell of row.children) cell.setAttribute("role", "cell");
     return row;
   }));
 }
@@ -211,40 +201,25 @@ function draw() {
 
 // ---------------------------------------------------------------- running
 
-async function refresh() {
-  try {
-    newest = await ask();
-    first = first || newest;
-    if (!rates.length || newest.time > rates[rates.length - 1].time) rates.push(newest);
-    if (rates.length > KEPT) rates.shift();
-    show("board");
-    draw();
-    alarm("");
-  } catch (error) {
-    if (error.status === 401 || error.status === 403) {
-      show("door");
-      if (document.activeElement !== $("token")) $("token").focus();
-      if (token) alarm(error.message);
-    } else {
-      alarm(error.status ? error.message : "The server can’t be reached; trying again.");
-    }
-  }
+async function look() {
+  newest = await ask("/live/api/figures");
+  first = first || newest;
+  if (!rates.length || newest.time > rates[rates.length - 1].time) rates.push(newest);
+  if (rates.length > KEPT) rates.shift();
+  show("board");
+  draw();
 }
+
+const refresh = () => guarded(look, show);
 
 async function run() {
   for (;;) {
-    if (!document.hidden && (!$("board").hidden || token || !newest)) await refresh();
+    if (!document.hidden && (!$("board").hidden || known() || !newest)) await refresh();
     await new Promise((resolve) => { setTimeout(resolve, POLL); });
   }
 }
 
-$("sign_in").addEventListener("submit", (event) => {
-  event.preventDefault();
-  token = $("token").value.trim();
-  sessionStorage.setItem("token", token);
-  $("token").value = "";
-  refresh();
-});
+onSignIn(refresh);
 
 for (const button of document.querySelectorAll("#windows button")) {
   button.addEventListener("click", () => {
@@ -254,9 +229,4 @@ for (const button of document.querySelectorAll("#windows button")) {
   });
 }
 
-if (location.hash.startsWith("#token=")) {
-  token = decodeURIComponent(location.hash.slice("#token=".length));
-  sessionStorage.setItem("token", token);
-  history.replaceState(null, "", location.pathname);
-}
 run();

@@ -1,5 +1,7 @@
 // The review page: one case on the desk, the next ones loaded behind it. Everything that comes from the server is put in as text, never as markup.
 
+import { $, ask as send, fetchShowing, guarded as guard, onSignIn } from "./session.js";
+
 const AHEAD = 3; // cases held at a time, the one on the desk among them
 const HEARTBEAT = 60_000; // milliseconds; leases hold for five minutes
 const POLL = 1_500;
@@ -8,32 +10,13 @@ const SVG = "http://www.w3.org/2000/svg";
 const WORDS = { yes: "yes", no: "no", maybe: "maybe", cannot_tell: "can’t tell" };
 const SOURCES = { maybe: "the machine was in doubt", audit_yes: "an audit of a yes", audit_no: "an audit of a no", frame_audit: "an audit of a whole frame" };
 
-const $ = (id) => document.getElementById(id);
-let token = sessionStorage.getItem("token") || "";
 let held = []; // leases; the first one is on the desk
 let last = null; // what was answered last
 let place = 0; // the picture shown
 let busy = false;
 let filling = null;
 
-class Refused extends Error {
-  constructor(status, message) {
-    super(message);
-    this.status = status;
-  }
-}
-
-async function ask(action, body = {}, options = {}) {
-  const response = await fetch(`/review/api/${action}`, {
-    method: "POST",
-    headers: { "content-type": "application/json", "x-tertium": "1", authorization: `Bearer ${token}` },
-    body: JSON.stringify(body),
-    ...options,
-  });
-  const content = await response.json();
-  if (!response.ok) throw new Refused(response.status, content.error);
-  return content;
-}
+const ask = (action, body = {}, options = {}) => send(`/review/api/${action}`, body, options);
 
 function element(kind, attributes = {}, parent = null) {
   const made = document.createElementNS(SVG, kind);
@@ -46,32 +29,14 @@ function show(which) {
   for (const id of ["desk", "empty", "door"]) $(id).hidden = id !== which;
 }
 
-function alarm(message) {
-  $("alarm").textContent = message;
-  $("alarm").hidden = !message;
-}
-
-async function guarded(work) {
-  try {
-    await work();
-    alarm("");
-  } catch (error) {
-    if (error.status === 401) {
-      show("door");
-      $("token").focus();
-      if (token) alarm(error.message);
-    } else {
-      alarm(error.status ? error.message : "The server can’t be reached; trying again.");
-    }
-  }
-}
+const guarded = (work) => guard(work, show);
 
 // ---------------------------------------------------------------- loading
 
 async function load(lease) {
   lease.looks = lease.looks || 0;
   lease.pictures = await Promise.all(lease.pictures.map(async (picture) => {
-    const response = await fetch(`/review/api/cases/${lease.case}/pictures/${picture.frame}`, { headers: { authorization: `Bearer ${token}` } });
+    const response = await fetchShowing(`/review/api/cases/${lease.case}/pictures/${picture.frame}`);
     return response.ok ? { ...picture, url: URL.createObjectURL(await response.blob()) } : null;
   }));
   lease.pictures = lease.pictures.filter((picture) => picture !== null);
@@ -290,22 +255,11 @@ for (const which of ["yes", "no", "cannot_tell"]) $(which).addEventListener("cli
 $("missed").addEventListener("keydown", (event) => { if (event.key === "Enter") answer("yes"); });
 $("undo").addEventListener("click", undo);
 $("undo_empty").addEventListener("click", undo);
-$("sign_in").addEventListener("submit", (event) => {
-  event.preventDefault();
-  token = $("token").value.trim();
-  sessionStorage.setItem("token", token);
-  guarded(refresh);
-});
+onSignIn(() => guarded(refresh));
 window.addEventListener("pagehide", () => {
   for (const lease of held) ask("release", { case: lease.case, token: lease.token }, { keepalive: true }).catch(() => {});
 });
 setInterval(() => held.forEach((lease) => guarded(() => ask("renew", { case: lease.case, token: lease.token }))), HEARTBEAT);
 setInterval(() => { if ($("door").hidden && !busy) guarded(refresh); }, POLL);
 
-// An address that ends in #token=… signs in, and does not stay in the address bar.
-if (location.hash.startsWith("#token=")) {
-  token = decodeURIComponent(location.hash.slice("#token=".length));
-  sessionStorage.setItem("token", token);
-  history.replaceState(null, "", location.pathname);
-}
 guarded(refresh);
