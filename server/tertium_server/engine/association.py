@@ -35,7 +35,7 @@ COVER, NEIGHBOURS = 21, 22  # of each detection
 _COLUMN_LIKELY = 23  # of the stage's tracks
 FLOAT_ROWS = 24
 
-LEAST_LIKELY = 1e-3
+LEAST_LIKELY = 1e-9
 """Probabilities of tracks and detections count as at least this much: the least likely ones still take what nobody else wants."""
 
 NEIGHBOUR_OVERLAP = 0.3

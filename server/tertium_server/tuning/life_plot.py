@@ -59,12 +59,25 @@ def _probabilities(axes: Axes, frames: Sequence[LifeFrame]) -> None:
         label=f"track thresholds ({thresholds.yes:.3g}, {thresholds.no:.3g})",
     )
     axes.step(at, [one.why.no for one in frames], "k--", linewidth=0.8, where="mid")
+    _mark_people(axes, frames)
     _write_happenings(axes, frames)
     axes.set_ylim(-0.03, 1.18)
     axes.set_yticks(np.linspace(0, 1, 6))
     axes.set_ylabel("probability")
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+
+def _mark_people(axes: Axes, frames: Sequence[LifeFrame]) -> None:
+    """A bar under the curves for as long as people's answer stood over the machine."""
+    ruled = [one for one in frames if one.human is not None]
+    if not ruled or ruled[0].human is None:
+        return
+    verdict = ruled[0].human.verdict
+    at = (ruled[0].frame - 0.5, ruled[-1].frame + 0.5)
+    axes.plot(
+        at, (0.0, 0.0), color=_COLOURS[verdict], linewidth=5, solid_capstyle="butt", label=f"people: {verdict.name}"
+    )
 
 
 def _write_happenings(axes: Axes, frames: Sequence[LifeFrame]) -> None:
