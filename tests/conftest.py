@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -10,6 +11,7 @@ import structlog
 from sqlalchemy.engine import make_url
 
 from tertium_server.storage import Database, open_store
+from tests import order
 from tests.stores import KINDS, fresh_store, postgres_database, postgres_server, ready_store
 
 # A test must not fail because the machine is busy, nor only now and then: no deadline, no word of examples that are long
@@ -22,6 +24,15 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("tertium")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order.sort(items)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> order.Sharing:
+    config.option.loadscopereorder = False  # or modules of many tests would come first, not those of long ones
+    return order.Sharing(config, log)
 
 
 @pytest.fixture(autouse=True)

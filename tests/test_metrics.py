@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import HistogramMetricFamily, Metric
 
 from tertium_server.engine import EventReason, Verdict
-from tertium_server.metrics import LatencyHistogram, Metrics, PolicyLabels, Rejection, StreamCounts
+from tertium_server.metrics import SHADOW_VERDICTS, LatencyHistogram, Metrics, PolicyLabels, Rejection, StreamCounts
 
 POLICY = PolicyLabels("default", "0-0123456789ab", "0123456789abcdef", 1234567890.5)
 
@@ -123,6 +123,21 @@ def test_groups_and_classes_that_are_not_on_the_list_are_other() -> None:
     assert value(metrics, "tertium_detections_received_total", **{"class": "person"}) == 3
     labels = {name for family in families(metrics) for sample in family.samples for name in sample.labels.values()}
     assert not labels & {"elsewhere", "nowhere", "giraffe"}
+
+
+def test_ten_thousand_streams_with_hostile_names_make_no_series() -> None:
+    metrics = make_metrics()
+    before = {(sample.name, *sample.labels.items()) for family in families(metrics) for sample in family.samples}
+    for number in range(10_000):
+        name = f'x"\n{{{number}}}'
+        stream = FakeStream(name, counts(1, decided={name: (0, 0, 0, 1)}, shadowed={name: (0,) * SHADOW_VERDICTS**2}))
+        metrics.streams.enter(stream)
+        if number % 2:
+            metrics.streams.retire(stream)
+    after = {(sample.name, *sample.labels.items()) for family in families(metrics) for sample in family.samples}
+    assert after == before
+    assert value(metrics, "tertium_streams_active", group="other") == 5_000
+    assert value(metrics, "tertium_decisions_total", **{"class": "other"}, verdict="yes", reason="threshold") == 10_000
 
 
 def test_counts_arrive_under_their_labels() -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -21,7 +22,7 @@ from tertium_server.demo.cameras import load_cameras
 from tertium_server.policy import default_policy
 from tertium_server.tuning.replay import replay
 from tertium_server.tuning.summary import summarize
-from tests.servers import PATIENCE, wait_until
+from tests.servers import PATIENCE
 
 DEMO = [sys.executable, "-m", "tertium_server.cli", "demo"]
 
@@ -79,69 +80,86 @@ def test_without_a_terminal_it_tells_what_happens_and_ends_with_figures_that_rep
     assert row(done.stdout, "boxes of the YES tracks") == boxes
 
 
-def _heed_interrupts() -> None:
-    """What a shell runs in the background, these tests maybe, ignores SIGINT, and so do its children."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+class Terminal:
+    """A terminal in which the demo runs, and what it has drawn there."""
 
+    def __init__(self, columns: int, lines: int, *arguments: str) -> None:
+        self.process, self._file = pty.fork()
+        if self.process == 0:  # the child: becomes the demo
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background, where tests may run, ignores it
+            # pytest has loaded readline, which sets COLUMNS and LINES where Python does not see it.
+            os.execve(sys.executable, [*DEMO, *arguments], dict(os.environ))
+        os.set_blocking(self._file, False)
+        self.text = ""
+        self._raw = b""
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_can_be_ended_at_any_time_and_takes_its_server_with_it(tmp_path: Path, number: signal.Signals) -> None:
-    output = tmp_path / "output"
-    with (
-        output.open("wb") as file,
-        subprocess.Popen(
-            [*DEMO, "--speed", "1"],
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=file,
-            preexec_fn=_heed_interrupts,  # noqa: PLW1509  # it runs no Python of ours but that one call
-        ) as demo,
-    ):
+    def press(self, key: bytes) -> None:
+        os.write(self._file, key)
+
+    def read(self) -> bool:
+        """Takes in what has been drawn; False: nothing more will be."""
+        select.select([self._file], [], [], 1.0)
         try:
-            wait_until(lambda: "frames judged" in output.read_text() or demo.poll() is not None, "frames")
-            servers = psutil.Process(demo.pid).children()
-            demo.send_signal(number)
-            assert demo.wait(PATIENCE) == 130
-        finally:
-            demo.kill()
-    text = output.read_text()
-    assert "The server drained and stopped." in text
-    assert 0 < row(text, "frames")[0] < 1394
+            self._raw += os.read(self._file, 65536)
+        except BlockingIOError:
+            return True
+        except OSError:  # how Linux says that the other side has closed a terminal
+            return False
+        self.text = self._raw.decode(errors="replace")
+        return True
+
+    def pictures(self) -> list[list[str]]:
+        """What has been on the screen, whole pictures only, line by line."""
+        drawn = self.text.partition("\x1b[?1049h")[2].split("\x1b[?1049l")[0].split("\x1b[H")[1:-1]
+        return [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", each).replace("\r", "").split("\n") for each in drawn]
+
+    def wait_for_picture(self, *words: str) -> list[str]:
+        """The first picture that shows all these words."""
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            assert self.read(), self.text
+            for picture in self.pictures()[-5:]:
+                if all(word in "\n".join(picture) for word in words):
+                    return picture
+        raise AssertionError(f"no picture shows {words}:\n{self.text}")
+
+    def wait_for_the_end(self) -> int:
+        """The exit code."""
+        while self.read():
+            pass
+        _, status = os.waitpid(self.process, 0)
+        os.close(self._file)
+        return os.waitstatus_to_exitcode(status)
+
+
+def _press_ctrl_c(terminal: Terminal) -> None:
+    terminal.press(b"\x03")
+
+
+def _terminate(terminal: Terminal) -> None:
+    os.kill(terminal.process, signal.SIGTERM)
+
+
+@pytest.mark.parametrize(("columns", "lines", "end"), [(80, 24, _press_ctrl_c), (120, 40, _terminate)])
+def test_on_a_terminal_it_draws_a_screen_that_fits_and_can_be_ended_at_any_time_with_its_server(
+    columns: int, lines: int, end: Callable[[Terminal], None]
+) -> None:
+    terminal = Terminal(columns, lines, "--speed", "4")
+    words = ("Tertium judges", "Entrance", "Car park", "What happened, and why", "MAYBE", "/metrics", "evidence")
+    picture = terminal.wait_for_picture(*words, " MAYBE → ")
+    assert len(picture) <= lines
+    assert max(len(line) for line in picture) == columns
+    servers = psutil.Process(terminal.process).children()
+    end(terminal)
+    assert terminal.wait_for_the_end() == 130, terminal.text
+    # What is left is an ordinary screen, with the figures so far.
+    after = terminal.text.split("\x1b[?1049l")[1]
+    assert "a threshold of 0.5 keeps" in after
+    assert "The server drained and stopped." in after
+    assert 0 < row(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", after).replace("\r", ""), "frames")[0] < 1394
     assert len(servers) == 1
     assert not any(server.is_running() for server in servers)
-
-
-@pytest.mark.parametrize(("columns", "lines"), [(80, 24), (120, 40)])
-def test_on_a_terminal_it_draws_a_screen_that_fits(columns: int, lines: int) -> None:
-    process, terminal = pty.fork()
-    if process == 0:  # the child: becomes the demo
-        os.execv(sys.executable, [*DEMO, "--frames", "100", "--speed", "8"])
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-    os.set_blocking(terminal, False)
-    seen = b""
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        select.select([terminal], [], [], 1.0)
-        try:
-            part = os.read(terminal, 65536)
-        except BlockingIOError:
-            continue
-        except OSError:  # how Linux says that the other side has closed a terminal
-            break
-        seen += part
-    _, status = os.waitpid(process, 0)
-    os.close(terminal)
-    text = seen.decode()
-    assert os.waitstatus_to_exitcode(status) == 0, text
-    assert "\x1b[?1049h" in text, "the screen is an alternate one"
-    pictures = text.split("\x1b[?1049h")[1].split("\x1b[?1049l")[0].split("\x1b[H")
-    last = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", pictures[-1]).replace("\r", "").split("\n")
-    assert len(last) <= lines
-    assert max(len(line) for line in last) <= columns
-    shown = "\n".join(last)
-    for words in ("Tertium judges", "Entrance", "Car park", "What happened, and why", "MAYBE", "/metrics", "evidence"):
-        assert words in shown
-    assert "a threshold of 0.5 keeps" in text.split("\x1b[?1049l")[1]
 
 
 @pytest.mark.parametrize("speed", ["0", "-1", "fast", "nan", "1e9"])

@@ -6,14 +6,17 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import pairwise
 from pathlib import Path
 from threading import Thread
 from typing import Any, Self
 
 import httpx
+import numpy as np
+from prometheus_client.parser import text_string_to_metric_families
 from ruamel.yaml import YAML
 
 from tertium_client import Client, Stream
@@ -37,6 +40,8 @@ CROWDED: dict[str, Any] = {
 REVIEWERS = ("anna", "bert")
 _LEFT, _NO = 8, 40
 """Of 256 cases so many are left waiting; so many are left, or not what they were taken for."""
+_GHOSTS, _GHOST_FRAMES = 120, 40
+"""Things that a detector sees where nothing is, and for how long."""
 
 
 class Sink:
@@ -61,6 +66,12 @@ class Sink:
         self._server.server_close()
 
 
+def free_address() -> str:
+    """HOST:PORT that nobody listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return f"127.0.0.1:{free.getsockname()[1]}"
+
+
 class Prometheus:
     """A Prometheus with the rules that are shipped, which looks twice a second."""
 
@@ -73,8 +84,7 @@ class Prometheus:
         file = folder / "prometheus.yaml"
         with file.open("w") as stream:
             YAML(typ="safe", pure=True).dump(config, stream)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            address = f"127.0.0.1:{free.getsockname()[1]}"
+        address = free_address()
         self._log = (folder / "log").open("w")
         self.process = subprocess.Popen(
             [
@@ -93,7 +103,7 @@ class Prometheus:
         while time.monotonic() < until:
             assert self.process.poll() is None, Path(self._log.name).read_text()
             try:
-                if self.ask("up"):
+                if self.ask("up == 1"):
                     return
             except (httpx.TransportError, AssertionError):
                 pass
@@ -122,65 +132,94 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self._stack = ExitStack()
-        self._footage = list(simulate(preset("busy-street", cameras=6, frames=100, seed=3, **CROWDED)))
+        self._footage = list(simulate(preset("busy-street", cameras=4, frames=100, seed=3, **CROWDED)))
+        self._policy = folder / "policy.yaml"
+        _write_policy(self._policy, {})
+        # It starts while the server does, so it has to be told beforehand where that will be.
+        target = free_address()
+        self.prometheus = Prometheus(folder / "prometheus", target)
+        self._stack.callback(self.prometheus.close)
         sink = Sink()
         self._stack.callback(sink.close)
         self.server = self._stack.enter_context(
             ServerProcess(
                 folder / "server",
+                TERTIUM_METRICS_PORT=target.rpartition(":")[2],
                 TERTIUM_GROUPS=",".join(GROUPS),
                 TERTIUM_CLASSES=",".join(CLASSES),
-                TERTIUM_POLICY=str(_policy(folder / "policy.yaml")),
+                TERTIUM_POLICY=str(self._policy),
+                TERTIUM_POLICY_POLL_SECONDS="1",
                 TERTIUM_TOKENS=str(_tokens(folder / "tokens.toml")),
                 TERTIUM_WEBHOOK=sink.url,
                 TERTIUM_WEBHOOK_SECRET="sixteen letters or more",  # noqa: S106 - nobody's
                 TERTIUM_RECORD=str(folder / "recordings"),
-                TERTIUM_ESTIMATE_SECONDS="2",
+                TERTIUM_ESTIMATE_SECONDS="1",
             )
         )
+        address = f"http://{self.server.metrics}/review/api/"
+        self._reviewers = [
+            self._stack.enter_context(httpx.Client(base_url=address, headers=_signed(name), timeout=PATIENCE))
+            for name in REVIEWERS
+        ]
+        camera = (("authorization", "Bearer camera token"),)
+        self._client = self._stack.enter_context(Client(self.server.listen, metadata=camera))
         self._streams = self._stack.enter_context(ExitStack())
-        self.prometheus = Prometheus(folder / "prometheus", self.server.metrics)
-        self._stack.callback(self.prometheus.close)
 
     def live(self) -> None:
-        """What happens: cameras play while people answer."""
+        """The first cameras play, and people answer."""
         self.prometheus.wait_until_ready()
-        camera = (("authorization", "Bearer camera token"),)
-        client = self._streams.enter_context(Client(self.server.listen, metadata=camera))
-        with self._reviewers() as answer:
-            *first, north, south = self._footage
-            for footage in first:
-                with ExitStack() as streams:
-                    for _ in _play(streams, client, footage, GROUPS[0]):
-                        pass
-                answer()
-            last = [_play(self._streams, client, *each) for each in zip((north, south), GROUPS, strict=True)]
-            for _ in zip(*last, strict=True):
-                answer()
-            for _ in range(8):
-                time.sleep(0.25)
-                answer()
+        for footage in self._footage[:-2]:
+            with ExitStack() as streams:
+                for _ in _play(streams, self._client, footage, GROUPS[0]):
+                    pass
+            self.answer()
 
-    @contextmanager
-    def _reviewers(self) -> Generator[Callable[[], None]]:
-        """Has two people answer what waits, both alike: a case in five is left lying."""
-        address = f"http://{self.server.metrics}/review/api/"
-        with ExitStack() as stack:
-            clients = [
-                stack.enter_context(httpx.Client(base_url=address, headers=_signed(name), timeout=30))
-                for name in REVIEWERS
-            ]
+    def tune(self) -> None:
+        """Writes into the policy what scores of tracks look like now, as tuning does; the server reads it again."""
+        _write_policy(self._policy, {name: self.scores(name) for name in CLASSES})
 
-            def answer() -> None:
-                for client in clients:
-                    while leases := client.post("lease", json={"count": 4}).json()["leases"]:
-                        for lease in leases:
-                            chance = int(lease["case"][:2], 16)
-                            case = {"case": lease["case"], "token": lease["token"]}
-                            if chance > _LEFT:
-                                client.post("vote", json=case | {"answer": "yes" if chance > _NO else "no"})
+    def live_on(self) -> None:
+        """A detector goes mad: it is sure of persons all over the picture. Then the last cameras play, and people answer."""
+        with ExitStack() as streams:
+            _haunt(streams, self._client)
+        last = [
+            _play(self._streams, self._client, footage, group)
+            for footage, group in zip(self._footage[-2:], GROUPS, strict=True)
+        ]
+        for _ in zip(*last, strict=True):
+            pass
+        self.answer()
 
-            yield answer
+    def waiting(self) -> float:
+        """Decisions that are not in the store yet."""
+        return sum(self.server.sample("tertium_review_pending_bookings", place=place) for place in ("memory", "spool"))
+
+    def scores(self, class_name: str) -> list[int]:
+        """Decided tracks by P(real object), in twenty bins."""
+        name = "tertium_decision_score_ratio_bucket"
+        text = httpx.get(f"http://{self.server.metrics}/metrics").text
+        below = [
+            round(sample.value)
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == name and sample.labels["class"] == class_name and sample.labels["le"] != "+Inf"
+        ]
+        return [after - before for before, after in pairwise([0, *below])]
+
+    def answer(self) -> None:
+        """Two people answer what waits, both alike; a few cases are left lying."""
+        while sum([self._answer_some(client) for client in self._reviewers]):
+            pass
+
+    @staticmethod
+    def _answer_some(client: httpx.Client) -> int:
+        leases = client.post("lease", json={"count": 8}).json()["leases"]
+        for lease in leases:
+            chance = int(lease["case"][:2], 16)
+            case = {"case": lease["case"], "token": lease["token"]}
+            if chance > _LEFT:
+                client.post("vote", json=case | {"answer": "yes" if chance > _NO else "no"})
+        return len(leases)
 
     def close(self) -> None:
         self._stack.close()
@@ -192,14 +231,16 @@ class World:
         self.close()
 
 
-def _policy(path: Path) -> Path:
-    """The built-in policy, quick with a yes: cameras play for seconds only."""
+def _write_policy(path: Path, scores: Mapping[str, list[int]]) -> None:
+    """The built-in policy, quick with a yes: cameras play for seconds only. ``scores``: what those of tracks looked like in tuning."""
     tree = default_policy().model_dump(mode="json")
     tree["defaults"]["track"]["thresholds"] |= {"yes": 0.2, "no": 0.1}
-    tree["review"] |= {"audit_yes": 1.0, "audit_no": 0.4, "open_after": 0.5}
-    tree["reference"] = {"scores": dict.fromkeys(CLASSES, [20] * 20)}
-    path.write_text(dump_policy(Policy.model_validate(tree)))
-    return path
+    tree["review"] |= {"audit_yes": 0.4, "audit_no": 0.25, "open_after": 0.5}
+    tree["reference"] = {"scores": dict(scores)}
+    # In one go: the server watches the file.
+    new = path.with_suffix(".new")
+    new.write_text(dump_policy(Policy.model_validate(tree)))
+    new.replace(path)
 
 
 def _tokens(path: Path) -> Path:
@@ -233,6 +274,19 @@ def _play(stack: ExitStack, client: Client, footage: Footage, group: str) -> Ite
         for _ in stream.drain():
             pass
         yield
+
+
+def _haunt(stack: ExitStack, client: Client) -> None:
+    """Sends what is nowhere: persons side by side who do not move."""
+    corners = np.stack(np.meshgrid(np.arange(15) * 120, np.arange(8) * 130), axis=-1).reshape(_GHOSTS, 2)
+    boxes = np.concatenate([corners, corners + np.array([50, 110])], axis=1).astype(np.float32)
+    stream = stack.enter_context(
+        client.open("haunted", batch=8, group=GROUPS[1], class_names=dict(enumerate(CLASSES)), nominal_fps=10)
+    )
+    for _ in range(_GHOST_FRAMES):
+        stream.send(boxes=boxes, scores=np.full(_GHOSTS, 0.95, np.float32), class_ids=np.zeros(_GHOSTS, np.uint32))
+    for _ in stream.drain():
+        pass
 
 
 def missing(programs: Sequence[str]) -> str:

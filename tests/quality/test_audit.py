@@ -88,6 +88,23 @@ def test_probabilities_alone_do_not_see_what_made_them_wrong() -> None:
     assert abs(float((right - seeing.truth[Figure.RECALL]).mean())) < MOST_BIAS / 2
 
 
+def test_what_people_who_err_turn_down_can_be_told_from_how_often_they_err() -> None:
+    """docs/quality.md: of real maybes, Y m / (1 - m) were answered NO and missed by the estimate, Y being those answered YES."""
+    world = World(error=0.05, double_check_yes=True, alpha=0.5, beta=0.6)
+    rng = np.random.default_rng(3)
+    bias, mended = [], []
+    for seed in range(60):
+        sample = draw(world, rng)
+        yes, maybe = sample.tally.auto_yes, sample.tally.maybe
+        estimated = audit.estimate(sample.tally, seed=seed, draws=200).recall.value
+        found = yes.population * yes.yes.weight / yes.answered.weight + maybe.yes.count
+        turned_down = maybe.yes.count * world.error / (1.0 - world.error)
+        bias.append(estimated - sample.recall)
+        mended.append(found / (found / estimated + turned_down) - sample.recall)
+    assert float(np.mean(bias)) > 2 * MOST_BIAS
+    assert abs(float(np.mean(mended))) < MOST_BIAS / 2
+
+
 def answers(count: int, pi: float = 1.0) -> Weighted:
     return Weighted(count, count / pi, count / pi**2)
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import func, select
@@ -169,3 +170,30 @@ def test_chores_are_done_and_one_that_fails_is_tried_again(sqlite: Database, tmp
     clerk.nudge()
     wait_until(lambda: len(done) >= 2, "the chore to be done again")
     assert clerk.stop(60)
+
+
+def test_bookings_do_not_set_off_chores_but_a_nudge_does(
+    sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("tertium_server.review.clerk.time", SimpleNamespace(monotonic=lambda: now[0]))
+    clerk = Clerk(office(sqlite), Spool(tmp_path / "spool", 1 << 20))
+    constant, rare = list[float](), list[float]()
+    clerk.add_chore(lambda: constant.append(now[0]))
+    clerk.add_chore(lambda: rare.append(now[0]), every=5.0)
+    for moment, track in ((100.0, 1), (100.1, 2), (100.2, 3)):
+        now[0] = moment
+        clerk.submit(booking(track))
+        clerk.work()
+    assert cases(sqlite) == 3
+    assert constant == rare == [100.0]
+    clerk.nudge()
+    clerk.work()
+    clerk.work()
+    assert (constant, rare) == ([100.0, 100.2], [100.0])
+    now[0] = 101.0
+    clerk.work()
+    assert (constant, rare) == ([100.0, 100.2, 101.0], [100.0])
+    now[0] = 105.0
+    clerk.work()
+    assert rare == [100.0, 105.0]

@@ -23,7 +23,7 @@ from tertium_server.storage.tables import review
 from tests.review.builders import START, booking, office, terms
 from tests.stores import sqlite_store
 
-CASES = int(os.environ.get("TERTIUM_TEST_CASES", "400"))
+CASES = int(os.environ.get("TERTIUM_TEST_CASES", "200"))
 """A few, so that all tests together stay quick; 5,000 and more by the variable."""
 REVIEWERS = 8
 Y, N, U = Answer.YES, Answer.NO, Answer.CANNOT_TELL
@@ -247,18 +247,18 @@ TestQueueAgainstAModel.settings = settings(max_examples=25, stateful_step_count=
 def test_audits_are_answered_in_proportion_to_their_probability_in_each_stratum(store: Database) -> None:
     # The share that is chosen lies within binomial bounds, and a replay on another day chooses the same ones.
     rules = terms(audit_yes=0.1, audit_no=0.02, salt="monday")
-    bookings = [booking(k, (Stratum.AUTO_YES, Stratum.AUTO_NO)[k % 2], rules=rules) for k in range(4000)]
+    bookings = [booking(k, (Stratum.AUTO_YES, Stratum.AUTO_NO)[k % 2], rules=rules) for k in range(2000)]
     desk = office(store)
-    chosen = {case for first in range(0, 4000, 500) for case in desk.book(bookings[first : first + 500])}
+    chosen = {case for first in range(0, 2000, 500) for case in desk.book(bookings[first : first + 500])}
     sources = Counter(desk.find(case).source.value for case in chosen)
     for source, pi in (("audit_yes", 0.1), ("audit_no", 0.02)):
-        assert abs(sources[source] - 2000 * pi) < 4 * np.sqrt(2000 * pi * (1 - pi))
+        assert abs(sources[source] - 1000 * pi) < 4 * np.sqrt(1000 * pi * (1 - pi))
     with store.write() as connection:
         connection.execute(review.evidence.delete())
         connection.execute(review.cases.delete())
         connection.execute(review.decisions.delete())
     later = ReviewOffice(store, clock=lambda: now_micros() + 86_400 * MICROS)
-    assert {case for first in range(0, 4000, 500) for case in later.book(bookings[first : first + 500])} == chosen
+    assert {case for first in range(0, 2000, 500) for case in later.book(bookings[first : first + 500])} == chosen
 
 
 @pytest.mark.parametrize("count", [1, 7])

@@ -60,12 +60,12 @@ def test_another_format_is_refused() -> None:
         SEALER.open("camera", bytes(envelope))
 
 
-@pytest.mark.parametrize("place", range(10, 200))
-def test_a_changed_byte_is_found_wherever_it_is(place: int) -> None:
-    envelope = bytearray(SEALER.seal("camera", STATE))
-    envelope[place] ^= 1
-    with pytest.raises(CheckpointRefusedError, match="damaged"):
-        SEALER.open("camera", bytes(envelope))
+def test_a_changed_byte_is_found_wherever_it_is() -> None:
+    for place in range(10, 200):
+        envelope = bytearray(SEALER.seal("camera", STATE))
+        envelope[place] ^= 1
+        with pytest.raises(CheckpointRefusedError, match="damaged"):
+            SEALER.open("camera", bytes(envelope))
 
 
 def test_changed_flags_are_found() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +39,7 @@ from tests.rpc.builders import (
     terms,
     told,
 )
-from tests.servers import ServerProcess
+from tests.rpc.live import serving
 
 LAG = 4
 
@@ -211,7 +213,7 @@ def decided(answers: list[Answer]) -> dict[int, list[float]]:
     }
 
 
-def test_a_client_gets_each_answer_once_and_in_order(tmp_path: Path) -> None:
+async def test_a_client_gets_each_answer_once_and_in_order(tmp_path: Path) -> None:
     """The real server, on a policy file with a lag."""
     file = tmp_path / "late.yaml"
     file.write_text(dump_policy(late(), ""))
@@ -226,9 +228,10 @@ def test_a_client_gets_each_answer_once_and_in_order(tmp_path: Path) -> None:
         )
         for message in messages
     ]
-    with ServerProcess(tmp_path, "--policy", str(file)) as server, Client(server.address) as client:
-        options = {"class_names": {0: "person"}, "frame_size": (640, 360), "epoch": 7}
-        with client.open("camera", max_in_flight=2, **options) as stream:  # type: ignore[arg-type]
+
+    def use(address: str) -> list[Answer]:
+        options: dict[str, Any] = {"class_names": {0: "person"}, "frame_size": (640, 360), "epoch": 7}
+        with Client(address) as client, client.open("camera", max_in_flight=2, **options) as stream:
             answers: list[Answer] = []
             for frame in frames[:40]:
                 stream.send(frame)
@@ -239,7 +242,10 @@ def test_a_client_gets_each_answer_once_and_in_order(tmp_path: Path) -> None:
                 stream.send(frame)
                 answers += stream.ready()
             stream.finish()
-            answers += stream
+            return [*answers, *stream]
+
+    async with serving(tmp_path / "data", policy=file) as live:
+        answers = await asyncio.to_thread(use, live.service.listen)
     assert [each.frame_index for each in answers if each.frame_index is not None] == list(range(80))
     total = whole(messages)
     ends = np.cumsum(total.decisions.detection_counts)

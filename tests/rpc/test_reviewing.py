@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from tertium.v1 import decisions_pb2, evidence_pb2
 from tertium_server.policy import Policy
@@ -51,6 +51,7 @@ class Set:
         self.store = store
         self.office: ReviewOffice = office(store)
         self.clerk = Clerk(self.office, Spool(folder / "spool", 1 << 20))
+        self.office.on_answers = self.clerk.nudge
         self.gallery = Gallery(store, Blobs(str(folder / "blobs")))
         self.link = ReviewLink(self.office, self.clerk, self.gallery)
         self.desk = Desk()
@@ -249,6 +250,28 @@ def test_a_track_that_was_in_doubt_before_a_crash_is_still_a_case(setup: Set, tm
     # Named alike by the one that died and by its heir.
     mortal.play(stream, doubtful(20, 100))
     assert [each.id for each in mortal.cases()] == [case.id]
+
+
+def test_only_an_epoch_that_goes_on_has_answers_looked_for(setup: Set, tmp_path: Path) -> None:
+    stream_terms = setup.terms()
+    looked_for = list[str]()
+    event.listen(
+        setup.store.engine,
+        "before_cursor_execute",
+        lambda *given: looked_for.append(given[2]) if "delivered_at IS NOT NULL" in given[2] else None,
+    )
+    stream = setup.open(stream_terms, epoch=0)
+    setup.work()
+    assert looked_for == []
+    (checkpoint,) = [each.checkpoint for each in setup.play(stream, doubtful(0, 100)) if each.HasField("checkpoint")]
+    again = setup.open(stream_terms, epoch=0, checkpoint=checkpoint.state, last_answered_frame=99)
+    setup.work()
+    assert again.epoch == stream.epoch
+    assert [statement.split(None, 1)[0] for statement in looked_for] == ["UPDATE"]
+    heir = Set(tmp_path / "heir", setup.store)
+    heir.open(heir.terms(), epoch=0, checkpoint=checkpoint.state, last_answered_frame=99)
+    heir.work()
+    assert [statement.split(None, 1)[0] for statement in looked_for[1:]] == ["UPDATE", "SELECT"]
 
 
 def test_an_answer_goes_back_to_the_stream(setup: Set) -> None:

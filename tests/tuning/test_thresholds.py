@@ -53,7 +53,7 @@ def matched_by_iou(seed: int) -> Curve:
     return accumulate(changes.scores, changes.true, changes.false, changes.true, positives)
 
 
-CURVES = [(kind, seed) for kind in (boxes, tracks, matched_by_iou) for seed in range(12)]
+CURVES = [(kind, seed) for kind in (boxes, tracks, matched_by_iou) for seed in range(4)]
 some_curve = pytest.mark.parametrize(("kind", "seed"), CURVES)
 
 

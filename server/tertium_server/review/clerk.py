@@ -41,6 +41,11 @@ class _Chore:
     due: float = 0.0
     """When it is to be done again, by the monotonic clock."""
 
+    @property
+    def is_constant(self) -> bool:
+        """It is done whenever there may be something to do."""
+        return self.every == 0.0
+
 
 class Clerk:
     """See the module."""
@@ -54,6 +59,7 @@ class Clerk:
         self._preparations: list[Errand] = []
         self._chores: list[_Chore] = []
         self._wake = threading.Event()
+        self._nudged = False
         self._stopping = False
         self._lost = 0
         self._away_until: float | None = None
@@ -90,6 +96,7 @@ class Clerk:
 
     def nudge(self) -> None:
         """There is something to do: chores are done at once."""
+        self._nudged = True
         self._wake.set()
 
     def start(self) -> None:
@@ -138,12 +145,14 @@ class Clerk:
             self._do_chores()
 
     def _do_chores(self) -> None:
+        # Not at each batch of bookings: chores ask the store, and bookings come many times a second.
+        nudged, self._nudged = self._nudged, False
         for chore in self._chores:
-            if time.monotonic() < chore.due:
+            if time.monotonic() < chore.due and not (nudged and chore.is_constant):
                 continue
             try:
                 chore.do()
-                chore.due = time.monotonic() + chore.every
+                chore.due = time.monotonic() + (chore.every or _IDLE_SECONDS)
             except StoreUnavailableError as error:
                 self._away_until = time.monotonic() + _RETRY_SECONDS
                 self._complain("the store is away; cases wait", error)

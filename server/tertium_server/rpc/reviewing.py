@@ -104,8 +104,14 @@ class ReviewLink:
         policy: Callable[[], Policy],
         answered: int,
         doubts: Sequence[TrackNews] = (),
+        *,
+        begins: bool = False,
     ) -> StreamReview:
-        """A stream was opened, perhaps again; ``answered``: the last frame whose answer its caller has; ``doubts``: tracks it was opened with."""
+        """A stream was opened.
+
+        ``answered``: the last frame whose answer its caller has; ``doubts``: tracks it was opened with; ``begins``: its epoch is new, so there are no
+        answers to it yet.
+        """
         with self._lock:
             is_new = (stream_id, epoch) not in self._streams
             review = self._known(stream_id, epoch, settings, policy, doubts)
@@ -116,9 +122,11 @@ class ReviewLink:
             for (name, other), each in self._streams.items():
                 if name == stream_id and other != epoch:
                     each.connected, each.idle_since = False, -_LEFT_ALONE_SECONDS
-        self._clerk.ask(lambda: self._office.take_back(stream_id, epoch, answered))
-        if is_new:  # to this server; another may have told it what holds of its tracks
-            self._clerk.ask(lambda: self._remind(review))
+        if not begins:
+            self._clerk.ask(lambda: self._office.take_back(stream_id, epoch, answered))
+            if is_new:  # to this server; another may have told it what holds of its tracks
+                self._clerk.ask(lambda: self._remind(review))
+            self._clerk.nudge()
         return review
 
     def attach_unary(

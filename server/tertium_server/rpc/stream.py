@@ -61,6 +61,7 @@ class Stream:
             check_resumed(opening, state)
         self.stream_id = opening.stream_id
         self.group = opening.settings.group
+        self._begins = not opening.epoch and state is None
         self.epoch = opening.epoch or (state.epoch if state else terms.epochs.next())
         self._in_force = terms.policies.in_force
         self._settings = opening.settings
@@ -324,7 +325,7 @@ class Stream:
         if link is not None:
             self.review = link.attach(
                 self.stream_id, self.epoch, self._settings, self._policy_now, self._answered,
-                doubts(self.engine, self.answerer),
+                doubts(self.engine, self.answerer), begins=self._begins,
             )  # fmt: skip
 
     def attach_review_to_a_piece(self) -> None:
