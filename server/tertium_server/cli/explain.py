@@ -35,10 +35,13 @@ if TYPE_CHECKING:
 
 HELP = (
     "Say why a track was judged as it was, in numbers that add up.\n\n"
-    "The recording is judged by the server's engine. Without --track: its tracks, those first whose verdict changed most. With it: "
-    "the frames at which something happened to the track, and what had moved its log-odds by then: score, fast and slow level of evidence (and "
-    "what each owes to detections, misses and birth), hits, fit, surroundings, size, thresholds, hysteresis.\n\n"
-    "[dim]tertium explain recordings/gate --format mot --track 7 --plot life.svg[/dim]"
+    "The recording is judged by the server's engine. Without --track: its tracks, those first whose verdict changed most. With --track: its life, a "
+    "row for each frame in which something happened, with what has moved its log-odds since the row before (detections, misses and birth by the "
+    "fast and the slow level of evidence, hits, size), thresholds that were crossed, hysteresis, and people's answer (--reviews). With --frame, too: "
+    "every part of that frame's two sums, of the box and of the track.\n\n"
+    "[dim]tertium explain recordings/gate --format mot[/dim]\n\n"
+    "[dim]tertium explain recordings/gate --format mot --track 7 --plot life.svg[/dim]\n\n"
+    "[dim]tertium explain recordings/gate --format mot --track 7 --frame 240[/dim]"
 )
 
 _ASKED, _JUDGING = "What is asked", "The judging"

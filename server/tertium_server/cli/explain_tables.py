@@ -62,7 +62,9 @@ def show_life(name: str, lives: Lives, track: int) -> None:
         f"{summary.hits} hits, {summary.misses} misses, policy {lives.policy_version}{lag}",
         soft_wrap=True,
     )
-    table = _table("frame", "score", "box", "", "track", "95 %", "verdict", "what moved it", "what happened")
+    table = _table(
+        "frame", "score", "P(box)", "box is", "P(track)", "95 %", "track is", "what moved the track", "what happened"
+    )
     before: LifeFrame | None = None
     for one in turns(frames):
         box = one.box
@@ -81,6 +83,10 @@ def show_life(name: str, lives: Lives, track: int) -> None:
     console.print(table)
     for line in _answered(lives, track):
         console.print(line, soft_wrap=True)
+    console.print(
+        "P(box): right, here and now; P(track): a real object, with its 95 % interval. What moved the track: the change of its log-odds since the "
+        "row above, and what has most part in it; birth: what is left of the doubt that meets every new track.",
+    )
     console.print(f"--frame K adds up the parts of a frame, from {frames[0].frame} to {frames[-1].frame}.")
 
 
@@ -176,10 +182,12 @@ def _named(value: Any) -> Any:  # noqa: ANN401  # data of any shape
 
 def _table(*columns: str) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    words = {"class", "verdict", "people", "what moved it", "what happened", ""}
+    words = {"class", "verdict", "people", "box is", "track is", "what moved the track", "what happened"}
     for name in columns:
         table.add_column(
-            name, justify="left" if name in words else "right", no_wrap=name not in {"what moved it", "what happened"}
+            name,
+            justify="left" if name in words else "right",
+            no_wrap=name not in {"what moved the track", "what happened"},
         )
     return table
 
@@ -206,30 +214,33 @@ def _hysteresis(one: LifeFrame) -> list[str]:
 
 
 def _people(before: LifeFrame | None, now: LifeFrame) -> list[str]:
-    """What people's answer does from this frame on, where that is another thing than in the frame shown before."""
+    """Whether people's answer comes or goes with this frame."""
     earlier = None if before is None else before.human
+    if earlier is None and now.human is not None:
+        return [f"people say {now.human.verdict.name}"]
     if earlier is not None and now.human is None:
-        return [f"people's {earlier.verdict.name} no longer holds: the slow level has moved too far against it"]
-    return _standing(now.human) if earlier is None else []
+        return [f"people's {earlier.verdict.name} holds no longer"]
+    return []
 
 
 def _standing(human: HumanPart | None) -> list[str]:
+    """What people's answer does to a frame, and how far the evidence is from undoing it."""
     if human is None:
         return []
-    so_far = f"it has moved by {human.moved:+.2f} against it since"
-    return [
-        f"people: {_verdict(human.verdict)} (case {human.case_id}) stands over the machine until the slow level is {FAR:g} against it; {so_far}"
-    ]
+    moved = f"the slow level has moved {human.moved:+.2f} against it since, and undoes it beyond {FAR:+g}"
+    return [f"people: {_verdict(human.verdict)} (case {human.case_id}) stands over the machine; {moved}"]
 
 
 def _answered(lives: Lives, track: int) -> list[str]:
-    """A word on an answer that came too late to stand over anything."""
+    """A word on what people answered, and where it stood over the machine."""
     answer = lives.answers.get(track)
-    if answer is None or any(one.human is not None for one in lives.frames[track]):
+    if answer is None:
         return []
-    return [
-        f"people: {_verdict(answer.verdict)} (case {answer.case_id}), settled after the track was over: all that is shown is the machine's"
-    ]
+    said = f"people: {_verdict(answer.verdict)} (case {answer.case_id})"
+    ruled = [one.frame for one in lives.frames[track] if one.human is not None]
+    if not ruled:
+        return [f"{said}, settled after the track was over: all that is shown is the machine's"]
+    return [f"{said} stands over the machine from frame {ruled[0]} to {ruled[-1]}"]
 
 
 def _moves(before: LifeFrame | None, now: LifeFrame) -> str:
