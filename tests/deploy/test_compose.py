@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -10,9 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 from ruamel.yaml import YAML
+from starlette.routing import Route
 
 from tertium_server.config import ENVIRONMENT_PREFIX, Settings, load_settings
+from tertium_server.web.pages import make_pages
+from tertium_server.web.readiness import Readiness
 from tests.deploy.world import ROOT, missing
 
 DEPLOY = ROOT / "deploy"
@@ -64,6 +69,21 @@ def test_every_service_is_watched_and_waits_for_those_it_needs() -> None:
         for needed, how in service.get("depends_on", {}).items():
             assert needed in SERVICES
             assert how == {"condition": "service_healthy"}
+
+
+def test_the_image_watches_itself_where_its_pages_are_and_writes_only_where_it_may() -> None:
+    (check,) = instructions("HEALTHCHECK")
+    command = json.loads(check[check.index("CMD ") + 4 :])
+    (address,) = re.findall(r"http://127\.0\.0\.1:(\d+)(/\w+)", command[-1])
+    pages = make_pages(CollectorRegistry(), lambda: Readiness(kernels=True, draining=False, streams=0))
+    assert address == (environment()["TERTIUM_METRICS_PORT"], "/readyz")
+    assert address[1] in {route.path for route in pages.routes if isinstance(route, Route)}
+    # The root is read-only; what is not in the volume is lost.
+    (volume,) = instructions("VOLUME")
+    assert SERVICES["tertium"]["read_only"]
+    assert f"data:{volume}" in SERVICES["tertium"]["volumes"]
+    for name in ("TERTIUM_DATA_DIR", "NUMBA_CACHE_DIR"):
+        assert Path(environment()[name]).is_relative_to(volume)
 
 
 def test_prometheus_scrapes_the_server_by_its_name() -> None:

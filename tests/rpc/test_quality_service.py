@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 import numpy as np
+import pytest
 
 from tertium.v1 import decisions_pb2, quality_service_pb2_grpc
 from tertium.v1 import quality_service_pb2 as pb
@@ -191,6 +192,25 @@ async def test_frames_that_can_not_be_matched_are_refused_by_name_and_the_others
         assert (response.accepted, response.refused) == (2, 8)
         # Frame 9 lies in a region where nothing is judged: all that was counted is frame 3's.
         assert told(response)["tp"] + told(response)["fn"] == len(truth[3])
+
+
+async def test_a_call_takes_so_many_frames_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tertium_server.rpc.quality_service._MOST_FRAMES_A_CALL", 5)
+    frames, truth = world(6, 20)
+    async with serving(tmp_path) as live:
+        call = await live.open(class_names=CLASSES, stream_id="gate")
+        await call.play(batched(frames, 7))
+        quality = Quality(live, tmp_path)
+        first, second = (
+            pb.ReportTruthRequest(stream_id="gate", frames=[labelled(index, truth[index]) for index in indices])
+            for indices in (range(5), range(5, 8))
+        )
+        refused = await ending_of(quality.report(first, second))
+        assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
+        assert "make another call" in refused.message
+        again = await quality.report(first)
+        assert (again.accepted, again.replaced) == (5, 5)
+        assert (await quality.report(second)).replaced == 0
 
 
 async def test_whoever_shows_no_token_and_whoever_asks_for_what_is_not_kept_is_told(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ class QualityServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     ReportTruth: _aio.StreamUnaryMultiCallable[_quality_service_pb2.ReportTruthRequest, _quality_service_pb2.ReportTruthResponse]
     """Matches labelled frames with the decisions kept of them. A frame that can't be matched is refused by name, and the others are counted. The truth
-    of a frame may be reported again: the last report holds.
+    of a frame may be reported again: the last report holds. A call takes 1,000,000 frames at most.
     """
     GetEstimates: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.GetEstimatesRequest, _quality_service_pb2.GetEstimatesResponse]
     """Precision and recall by class, window and method, as Prometheus is told them, and what they were made of."""
@@ -41,7 +41,7 @@ class QualityServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_abc.AsyncIterator[_quality_service_pb2.ReportTruthRequest], _abc.Awaitable[_quality_service_pb2.ReportTruthResponse]],
     ) -> _abc.Awaitable[_quality_service_pb2.ReportTruthResponse]:
         """Matches labelled frames with the decisions kept of them. A frame that can't be matched is refused by name, and the others are counted. The truth
-        of a frame may be reported again: the last report holds.
+        of a frame may be reported again: the last report holds. A call takes 1,000,000 frames at most.
         """
 
     @_abc_1.abstractmethod

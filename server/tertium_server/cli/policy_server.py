@@ -116,12 +116,13 @@ def connected(server: str) -> Generator[PolicyClient]:
     Raises:
         CommandError: The server refuses, or is not there.
     """
-    from tertium_server.rpc.policy_client import PolicyCallError, PolicyClient  # noqa: PLC0415  # loads gRPC
+    from tertium_server.rpc.caller import CallError  # noqa: PLC0415  # loads gRPC
+    from tertium_server.rpc.policy_client import PolicyClient  # noqa: PLC0415  # likewise
 
     try:
         with PolicyClient(server, os.environ.get(TOKEN_VARIABLE, "")) as policies:
             yield policies
-    except PolicyCallError as error:
+    except CallError as error:
         raise CommandError(str(error)) from error
 
 

@@ -113,12 +113,13 @@ def connected(server: str) -> Generator[QualityClient]:
     Raises:
         CommandError: The server refuses, or is not there.
     """
-    from tertium_server.rpc.quality_client import QualityCallError, QualityClient  # noqa: PLC0415  # loads gRPC
+    from tertium_server.rpc.caller import CallError  # noqa: PLC0415  # loads gRPC
+    from tertium_server.rpc.quality_client import QualityClient  # noqa: PLC0415  # likewise
 
     try:
         with QualityClient(server, os.environ.get(TOKEN_VARIABLE, "")) as quality:
             yield quality
-    except QualityCallError as error:
+    except CallError as error:
         raise CommandError(str(error)) from error
 
 

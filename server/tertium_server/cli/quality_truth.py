@@ -84,8 +84,8 @@ def report_truth(  # noqa: PLR0913  # the options of the command line
     labels: list[Labels] = [
         Labels(
             stream.replace("{name}", name),
-            epoch,
             _frames(truth, indices, offset, frozenset(only or ())),
+            epoch,
             iou,
             truth.min_height,
         )

@@ -30,6 +30,8 @@ HELP = (
 )
 
 _WORLD, _FILES, _LIVE = "The world", "Into files", "To a server"
+_MOST_REFUSALS = 5
+"""Shown of frames whose truth was refused; --json holds them all."""
 
 
 def simulate(  # noqa: PLR0913  # the options of the command line
@@ -276,7 +278,7 @@ def _show_played(played: Played) -> None:
         told += f" · {votes:,} votes, {played.wrong_votes:,} of them wrong"
     if played.truth is not None:
         told += f" · truth of {played.truth.accepted:,} frames taken, {played.truth.refused:,} refused"
-        told += "".join(f"\n[yellow]refused[/yellow] {reason}" for reason in played.truth.reasons)
+        told += "".join(f"\n[yellow]refused[/yellow] {reason}" for reason in played.truth.refusals[:_MOST_REFUSALS])
     messages().print(told, soft_wrap=True)
 
 

@@ -39,10 +39,10 @@ class Caller:
             request_serializer=type(request).SerializeToString,
             response_deserializer=response.FromString,
         )
-        return self._called(call, request)
+        return self._called(call, request, _SECONDS)
 
     def stream(self, method: str, requests: Iterable[Any], response: Any) -> Any:  # noqa: ANN401  # likewise
-        """The response to a stream of requests.
+        """The response to a stream of requests, however long they take to come.
 
         Raises:
             CallError: the server refused, or is not there.
@@ -52,13 +52,17 @@ class Caller:
             request_serializer=_serialized,
             response_deserializer=response.FromString,
         )
-        return self._called(call, iter(requests))
+        return self._called(call, iter(requests), None)
 
-    def _called(self, call: Callable[..., Any], request: Any) -> Any:  # noqa: ANN401  # likewise
+    def _called(self, call: Callable[..., Any], request: Any, seconds: float | None) -> Any:  # noqa: ANN401  # likewise
         try:
-            return call(request, timeout=_SECONDS, metadata=self._metadata)
+            return call(request, timeout=seconds, metadata=self._metadata)
         except grpc.RpcError as error:
             raise CallError("\n".join(_problems(error, self._address))) from error
+
+    def close(self) -> None:
+        """Hangs up."""
+        self._channel.close()
 
     def __enter__(self) -> Self:
         return self
@@ -66,7 +70,7 @@ class Caller:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._channel.close()
+        self.close()
 
 
 def _serialized(request: Any) -> bytes:  # noqa: ANN401  # a message of any kind

@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
-
-import grpc
+from typing import Self
 
 from tertium.v1 import quality_service_pb2 as pb
-from tertium_server.errors import TertiumError
 from tertium_server.quality.report import Line, Report, StratumLine
 from tertium_server.quality.values import Estimate
-from tertium_server.rpc.policy_client import problems
+from tertium_server.rpc.caller import Caller
 from tertium_server.rpc.truth_matching import TruthBox
 from tertium_server.tuning.readers import Kind
 
-_SECONDS = 60.0
-_SERVICE = "/tertium.v1.QualityService/"
 _FRAMES_A_MESSAGE = 200
 _KINDS = {
     Kind.EVALUATE: pb.LabelledObject.KIND_FIND,
@@ -27,19 +22,15 @@ _KINDS = {
 }
 
 
-class QualityCallError(TertiumError):
-    """A server refused a call about quality, or is not there. Each line of the message is one problem."""
-
-
 @dataclass(frozen=True, slots=True)
 class Labels:
     """The truth about frames of one stream."""
 
     stream_id: str
-    epoch: int
-    """0: the newest."""
     frames: Iterable[tuple[int, Sequence[TruthBox]]]
     """Index and boxes of each."""
+    epoch: int = 0
+    """0: the newest."""
     iou: float = 0.5
     least_height: float = 0.0
 
@@ -58,38 +49,19 @@ class Reported:
 
 
 class QualityClient:
-    """``with QualityClient("HOST:PORT") as quality``. Every method raises QualityCallError where the server refuses, or is not there."""
+    """``with QualityClient("HOST:PORT") as quality``. Every method raises CallError where the server refuses, or is not there."""
 
     def __init__(self, address: str, token: str = "") -> None:
-        self._address = address
-        self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
-        self._channel = grpc.insecure_channel(address)
+        self._caller = Caller(address, "tertium.v1.QualityService", token)
 
     def estimates(self) -> Report:
         """All estimates as of now."""
-        call: Any = self._channel.unary_unary(
-            f"{_SERVICE}GetEstimates",
-            request_serializer=pb.GetEstimatesRequest.SerializeToString,
-            response_deserializer=pb.GetEstimatesResponse.FromString,
-        )
-        try:
-            response = call(pb.GetEstimatesRequest(), timeout=_SECONDS, metadata=self._metadata)
-        except grpc.RpcError as error:
-            raise QualityCallError("\n".join(problems(error, self._address))) from error
-        return _report(response)
+        return _report(self._caller.unary("GetEstimates", pb.GetEstimatesRequest(), pb.GetEstimatesResponse))
 
     def report(self, labels: Iterable[Labels]) -> Reported:
         """Reports the truth about frames."""
-        call: Any = self._channel.stream_unary(
-            f"{_SERVICE}ReportTruth",
-            request_serializer=pb.ReportTruthRequest.SerializeToString,
-            response_deserializer=pb.ReportTruthResponse.FromString,
-        )
         requests = (request for each in labels for request in _requests(each))
-        try:
-            response: pb.ReportTruthResponse = call(requests, metadata=self._metadata)
-        except grpc.RpcError as error:
-            raise QualityCallError("\n".join(problems(error, self._address))) from error
+        response: pb.ReportTruthResponse = self._caller.stream("ReportTruth", requests, pb.ReportTruthResponse)
         refusals = tuple(f"{each.stream_id} frame {each.frame_index}: {each.message}" for each in response.refusals)
         counts = {
             each.class_name: {name: int(getattr(each, name)) for name in ("tp", "fp", "fn", "maybe_tp", "maybe_fp")}
@@ -103,7 +75,7 @@ class QualityClient:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._channel.close()
+        self._caller.close()
 
 
 def _requests(labels: Labels) -> Iterator[pb.ReportTruthRequest]:

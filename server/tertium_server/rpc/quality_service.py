@@ -29,6 +29,7 @@ from tertium_server.tuning.readers import Kind
 
 _RETRY_SECONDS = 5.0
 _MOST_FRAMES, _MOST_OBJECTS, _MOST_REFUSALS = 1000, 10_000, 1000
+_MOST_FRAMES_A_CALL = 1_000_000
 _MOST_INDEX = 2**62
 _MOST_COORDINATE = 1e6
 _IOU = 0.5
@@ -117,6 +118,9 @@ class QualityService(quality_service_pb2_grpc.QualityServiceServicer):
             InvalidRequestError: The message as a whole can't be taken.
         """
         iou, least_height = _checked(request)
+        if len(report.seen) + len(request.frames) > _MOST_FRAMES_A_CALL:
+            text = f"a call takes {_MOST_FRAMES_A_CALL:,} frames; those up to here are counted, make another call for the rest"
+            raise InvalidRequestError.of("frames", text)
         stream = request.stream_id
         labelled: dict[int, list[TruthBox]] = {}
         for frame in request.frames:

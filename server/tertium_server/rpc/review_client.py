@@ -7,8 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tertium.v1 import review_service_pb2 as pb
-
-from .caller import Caller
+from tertium_server.rpc.caller import Caller
 
 _ANSWERS = {
     "yes": pb.Answer.ANSWER_YES,
@@ -66,4 +65,4 @@ class ReviewClient:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._caller.__exit__(kind, error, trace)
+        self._caller.close()

@@ -13,8 +13,8 @@ from typing import Any
 import tertium_client
 from tertium_client import Client, Reconnect
 from tertium_server.errors import TertiumError
+from tertium_server.rpc.quality_client import Reported
 from tertium_server.rpc.review_client import ReviewClient
-from tertium_server.rpc.truth_client import Reported
 
 from .answering import Reviewer
 from .errors import PlayError

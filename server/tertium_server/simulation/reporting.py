@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tertium_server.rpc.truth_client import FrameOfTruth, Reported, report
+from tertium_server.rpc.quality_client import Labels, QualityClient, Reported
+from tertium_server.rpc.truth_matching import TruthBox
+from tertium_server.tuning.readers import Kind
 
 from .playing import Player
 
@@ -15,15 +17,21 @@ def report_truth(address: str, token: str, players: Sequence[Player]) -> Reporte
     Raises:
         CallError: the server refused, or is not there.
     """
-    return report(address, token, ((one.name, _frames(one)) for one in players))
+    with QualityClient(address, token) as quality:
+        return quality.report(Labels(player.name, _frames(player)) for player in players)
 
 
-def _frames(player: Player) -> Iterator[FrameOfTruth]:
+def _frames(player: Player) -> Iterator[tuple[int, list[TruthBox]]]:
     names = player.footage.world.class_names
     for frame in player.footage.frames():
         if frame.frame_index >= player.frames:
             return
         truth = frame.truth
-        yield FrameOfTruth(
-            frame.frame_index, truth.boxes, [names[one] for one in truth.class_ids.tolist()], truth.ignored
+        corners, classes, ignored = truth.boxes.tolist(), truth.class_ids.tolist(), truth.ignored.tolist()
+        yield (
+            frame.frame_index,
+            [
+                TruthBox(names[class_id], (x1, y1, x2, y2), Kind.IGNORE if is_ignored else Kind.EVALUATE)
+                for (x1, y1, x2, y2), class_id, is_ignored in zip(corners, classes, ignored, strict=True)
+            ],
         )
