@@ -1,7 +1,9 @@
 """Tracks against truth by TrackEval, and other trackers' tracks, in the rivals' environment.
 
-    track_scorer.py run TRACKER THRESHOLD DETECTIONS.npz TRACKS.npz     one rival over one recording
-    track_scorer.py score RECORDING.npz:TRACKS.npz …                    prints HOTA, DetA, AssA, IDF1 and MOTA of all together, as JSON
+    track_scorer.py run TRACKER THRESHOLD[,THRESHOLD…] RECORDING.npz …   one rival at each threshold
+    track_scorer.py score RECORDING.npz:TRACKS.npz …                      tracks that somebody else made
+
+Both print figures over all recordings together (HOTA, DetA, AssA, IDF1, MOTA, IDSW) as JSON; run prints a list of them, one for each threshold.
 
 A recording holds det_frames (N,), det_boxes (N, 4), det_scores (N,), true_frames (M,), true_boxes (M, 4), true_ids (M,), kinds (M,) of truth (0 to be
 found, 1 to be ignored, 2 a region to be ignored), first_frame, length, fps, least_height; tracks hold frames (K,), boxes (K, 4), ids (K,).
@@ -11,12 +13,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
+
+Recording = dict[str, Any]
+"""Arrays by name."""
 
 _MATCH = 0.5
 _REGION_SHARE = 0.5
@@ -37,15 +42,30 @@ def _oc_sort(package: Any, threshold: float, fps: float) -> Any:  # noqa: ANN401
     return package.OCSORTTracker(frame_rate=fps, high_conf_det_threshold=threshold)
 
 
-TRACKERS: dict[str, Callable[[Any, float, float], Any]] = {"ByteTrack": _byte_track, "OC-SORT": _oc_sort, "SORT": _sort}
+def _c_biou(package: Any, threshold: float, fps: float) -> Any:  # noqa: ANN401
+    return package.CBIoUTracker(
+        frame_rate=fps, high_conf_det_threshold=threshold, track_activation_threshold=min(threshold + 0.1, 1.0)
+    )
 
 
-def run(name: str, threshold: float, recording: Any, path: str) -> None:  # noqa: ANN401 - npz
-    """Writes the tracks of a rival."""
+TRACKERS: dict[str, Callable[[Any, float, float], Any]] = {
+    "ByteTrack": _byte_track,
+    "C-BIoU": _c_biou,
+    "OC-SORT": _oc_sort,
+    "SORT": _sort,
+}
+# SORT knows no low scores: its authors hand it what the detector is confident of, and nothing else.
+_CONFIDENT_ONLY = {"SORT"}
+
+
+def run(name: str, threshold: float, recording: Recording) -> Recording:
+    """The tracks of a rival: frames (K,), boxes (K, 4), ids (K,)."""
     supervision = import_module("supervision")
     tracker = TRACKERS[name](import_module("trackers"), threshold, float(recording["fps"]))
-    frames, boxes, ids = [], [], []
+    least = threshold if name in _CONFIDENT_ONLY else 0.0
+    frames, boxes, ids = [np.zeros(0, np.int64)], [np.zeros((0, 4))], [np.zeros(0, np.int64)]
     order = np.argsort(recording["det_frames"], kind="stable")
+    order = order[recording["det_scores"][order] >= least]
     numbers = recording["det_frames"][order]
     for frame in range(int(recording["first_frame"]), int(recording["first_frame"]) + int(recording["length"])):
         mine = order[np.searchsorted(numbers, frame) : np.searchsorted(numbers, frame, side="right")]
@@ -61,10 +81,10 @@ def run(name: str, threshold: float, recording: Any, path: str) -> None:  # noqa
         frames.append(np.full(int(sure.sum()), frame))
         boxes.append(tracked.xyxy[sure])
         ids.append(tracked.tracker_id[sure])
-    np.savez(path, frames=np.concatenate(frames), boxes=np.concatenate(boxes), ids=np.concatenate(ids))
+    return {"frames": np.concatenate(frames), "boxes": np.concatenate(boxes), "ids": np.concatenate(ids)}
 
 
-def score(pairs: list[tuple[Any, Any]]) -> dict[str, float]:
+def score(pairs: Sequence[tuple[Recording, Recording]]) -> dict[str, float]:
     """Figures over recordings and their tracks, put together as TrackEval does."""
     metrics = import_module("trackeval").metrics
     found: dict[str, Any] = {}
@@ -74,7 +94,7 @@ def score(pairs: list[tuple[Any, Any]]) -> dict[str, float]:
     return {name: float(np.mean(found[name])) for name in ("HOTA", "DetA", "AssA", "IDF1", "MOTA", "IDSW")}
 
 
-def _data(recording: Any, tracks: Any) -> dict[str, Any]:  # noqa: ANN401 - npz
+def _data(recording: Recording, tracks: Recording) -> dict[str, Any]:
     """What TrackEval's metrics ask for, without what is to be ignored."""
     begun, length = int(recording["first_frame"]), int(recording["length"])
     counted = recording["kinds"] == 0
@@ -100,7 +120,7 @@ def _data(recording: Any, tracks: Any) -> dict[str, Any]:  # noqa: ANN401 - npz
     }
 
 
-def _kept(boxes: Any, similarity: Any, recording: Any, ignored: Any) -> Any:  # noqa: ANN401 - arrays
+def _kept(boxes: Any, similarity: Any, recording: Recording, ignored: Any) -> Any:  # noqa: ANN401 - arrays
     """(K,) which boxes count: those that find an object, and those that show nothing that is to be ignored."""
     keep = np.ones(len(boxes), bool)
     if not len(boxes):
@@ -131,15 +151,25 @@ def overlaps(one: Any, other: Any) -> Any:  # noqa: ANN401 - arrays
     return shared / (areas[0][:, None] + areas[1][None, :] - shared)
 
 
+def load(path: str) -> Recording:
+    """All arrays of a file, read once."""
+    with np.load(path) as file:
+        return dict(file)
+
+
 def main() -> None:
     """Runs or scores."""
     what, *rest = sys.argv[1:]
     if what == "run":
-        name, threshold, recording, path = rest
-        run(name, float(threshold), np.load(recording), path)
+        name, thresholds, *paths = rest
+        recordings = [load(path) for path in paths]
+        figures = [
+            score([(one, run(name, threshold, one)) for one in recordings])
+            for threshold in map(float, thresholds.split(","))
+        ]
+        print(json.dumps(figures))
     else:
-        pairs = [tuple(np.load(path) for path in pair.split(":")) for pair in rest]
-        print(json.dumps(score(pairs)))
+        print(json.dumps(score([(load(one), load(tracks)) for one, tracks in (pair.split(":") for pair in rest)])))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ class Scene:
     established: NDArray[np.bool_]
     track_classes: NDArray[np.int64]
     classes: NDArray[np.int64]
+    likely: Floats
+    """(tracks,) probabilities that tracks are real."""
 
 
 def scene(
@@ -35,6 +37,7 @@ def scene(
     established: list[bool] | None = None,
     track_classes: list[int] | None = None,
     classes: list[int] | None = None,
+    likely: list[float] | None = None,
 ) -> Scene:
     """A scene in which, where nothing else is said, all tracks are established, all detections confident and all of class 0."""
     sure = np.array(high if high is not None else [True] * len(boxes))
@@ -45,6 +48,7 @@ def scene(
         np.array(established if established is not None else [True] * len(track_boxes), dtype=np.bool_),
         np.array(track_classes if track_classes is not None else [0] * len(track_boxes), dtype=np.int64),
         np.array(classes if classes is not None else [0] * len(boxes), dtype=np.int64),
+        np.array(likely if likely is not None else [1.0] * len(track_boxes), dtype=np.float64),
     )
 
 
@@ -62,6 +66,7 @@ def crowd(seed: int, tracks: int, detections: int, spread: float) -> Scene:
         random.random(tracks) < 0.7,
         random.integers(0, 2, tracks),
         random.integers(0, 2, detections),
+        random.choice([0.0, 0.02, 0.3, 0.9, 1.0], tracks).astype(np.float32).astype(np.float64),
     )
 
 
@@ -78,6 +83,7 @@ def matched(scene: Scene, settings: np.void, workspace: Workspace | None = None)
     )
     tracks["established"][:track_count] = scene.established
     tracks["class_row"][:track_count] = scene.track_classes
+    tracks["probability"][:track_count] = scene.likely
     boxes = scene.boxes.astype(np.float32)
     boxes.flags.writeable = False
     association.place_tracks(tracks, track_count, settings["buffer"], floats)
@@ -136,7 +142,9 @@ def reference(scene: Scene, settings: np.void) -> list[int]:
     ):
         free_rows = np.flatnonzero(rows & (taken == ALONE))
         free_columns = np.flatnonzero(columns & ~np.isin(np.arange(len(scene.established)), taken))
-        weights = np.maximum(overlaps[np.ix_(free_rows, free_columns)] - gate, 0.0)
+        likely = np.maximum(scene.likely[free_columns], association.LEAST_LIKELY)
+        right = np.maximum(1.0 / (1.0 + np.exp(-scene.measurements[free_rows])), association.LEAST_LIKELY)
+        weights = np.maximum(overlaps[np.ix_(free_rows, free_columns)] - gate, 0.0) * likely * right[:, None]
         for row, column in zip(*linear_sum_assignment(weights, maximize=True), strict=True):
             if weights[row, column] > 0:
                 taken[free_rows[row]] = free_columns[column]
@@ -228,6 +236,25 @@ def test_the_best_total_wins_over_the_best_pair() -> None:
     people = scene([(0, 0, 10, 10), (4, 0, 14, 10)], [(3, 0, 13, 10), (7, 0, 17, 10)])
     # Greedily, detection 0 would take track 1 (its better one) and leave nothing for detection 1.
     assert matched(people, tracker(gate_high=0.1)) == [0, 1]
+
+
+def test_a_sure_track_is_not_robbed_of_its_object_by_one_that_came_up_beside_it() -> None:
+    people = scene([(2, 0, 12, 10), (1, 0, 11, 10)], [(0, 0, 10, 10)], likely=[0.99, 0.3])
+    assert matched(people, tracker(gate_high=0.1)) == [0]
+    even = scene([(2, 0, 12, 10), (1, 0, 11, 10)], [(0, 0, 10, 10)], likely=[0.99, 0.99])
+    assert matched(even, tracker(gate_high=0.1)) == [1]
+
+
+def test_a_box_is_not_robbed_of_its_track_by_its_own_weak_double() -> None:
+    people = scene([(0, 0, 10, 10)], [(2, 0, 12, 10), (1, 0, 11, 10)])
+    people.measurements[:] = [4.0, 0.1]
+    assert matched(people, tracker(high=0.0)) == [0, ALONE]
+    people.measurements[:] = [4.0, 4.0]
+    assert matched(people, tracker(high=0.0)) == [ALONE, 0]
+
+
+def test_the_least_likely_track_takes_what_nobody_else_wants() -> None:
+    assert matched(scene([(0, 0, 10, 10)], [(0, 0, 10, 10)], likely=[0.0]), tracker()) == [0]
 
 
 def test_nothing_to_match() -> None:

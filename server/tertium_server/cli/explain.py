@@ -31,13 +31,17 @@ if TYPE_CHECKING:
     from tertium_server.policy import Policy
     from tertium_server.tuning.life import Lives
     from tertium_server.tuning.readers import Sequence
+    from tertium_server.tuning.reviewed.cases import ReviewedTrack
 
 HELP = (
     "Say why a track was judged as it was, in numbers that add up.\n\n"
-    "The recording is judged by the server's engine. Without --track: its tracks, those first whose verdict changed most. With it: "
-    "the frames at which something happened to the track, and what had moved its log-odds by then: score, fast and slow level of evidence (and "
-    "what each owes to detections, misses and birth), hits, fit, surroundings, size, thresholds, hysteresis.\n\n"
-    "[dim]tertium explain recordings/gate --format mot --track 7 --plot life.svg[/dim]"
+    "The recording is judged by the server's engine. Without --track: its tracks, those first whose verdict changed most. With --track: its life, a "
+    "row for each frame in which something happened, with what has moved its log-odds since the row before (detections, misses and birth by the "
+    "fast and the slow level of evidence, hits, size), thresholds that were crossed, hysteresis, and people's answer (--reviews). With --frame, too: "
+    "every part of that frame's two sums, of the box and of the track.\n\n"
+    "[dim]tertium explain recordings/gate --format mot[/dim]\n\n"
+    "[dim]tertium explain recordings/gate --format mot --track 7 --plot life.svg[/dim]\n\n"
+    "[dim]tertium explain recordings/gate --format mot --track 7 --frame 240[/dim]"
 )
 
 _ASKED, _JUDGING = "What is asked", "The judging"
@@ -79,6 +83,16 @@ def explain(  # noqa: PLR0913  # the options of the command line
             metavar="FILE", help="The policy to judge by. Without one: the built-in.", rich_help_panel=_JUDGING
         ),
     ] = None,
+    reviews: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FROM",
+            help="What people answered, to be shown where it stood over the machine: the server's data folder, the URL of its store, or a file "
+            "of [bold]tertium review export --format jsonl[/bold].",
+            rich_help_panel=_JUDGING,
+            show_default=False,
+        ),
+    ] = None,
     plot: Annotated[
         Path | None,
         typer.Option(
@@ -110,8 +124,9 @@ def explain(  # noqa: PLR0913  # the options of the command line
         from tertium_server.engine import warm_up  # noqa: PLC0415  # loads numba
 
         warm_up()
+    reviewed = _reviewed(reviews)
     for sequence in recorded:
-        lives = _watch(sequence, judge, track, client_tracks=client_tracks)
+        lives = _watch(sequence, judge, track, reviewed, client_tracks=client_tracks)
         _write(sequence, lives, track, frame, most, json_out=json_out)
         if plot is not None and track is not None:
             from tertium_server.tuning.life_plot import draw  # noqa: PLC0415  # loads matplotlib
@@ -134,13 +149,26 @@ def _check_asked(track: int | None, frame: int | None, plot: Path | None) -> Non
             raise CommandError("--plot needs matplotlib: pip install 'tertium[plot]'")
 
 
-def _watch(sequence: Sequence, policy: Policy, track: int | None, *, client_tracks: bool) -> Lives:
-    from tertium_server.tuning.life import watch_lives  # noqa: PLC0415  # loads numba
+def _reviewed(reviews: str | None) -> tuple[ReviewedTrack, ...]:
+    """What people answered; nothing where nobody asks for it."""
+    if reviews is None:
+        return ()
+    from .tune_reviews import read_answers  # noqa: PLC0415  # loads the store
 
+    return read_answers(reviews).tracks
+
+
+def _watch(
+    sequence: Sequence, policy: Policy, track: int | None, reviewed: tuple[ReviewedTrack, ...], *, client_tracks: bool
+) -> Lives:
+    from tertium_server.tuning.life import watch_lives  # noqa: PLC0415  # loads numba
+    from tertium_server.tuning.life_people import answers_on  # noqa: PLC0415  # as above
+
+    answers = answers_on(sequence, policy, reviewed, client_tracks=client_tracks) if reviewed else {}
     with progress_of(sequence.length) as bar:
         bar.name(sequence.name)
         wanted = () if track is None else (track,)
-        return watch_lives(sequence, policy, wanted, client_tracks=client_tracks, progress=bar.advance)
+        return watch_lives(sequence, policy, wanted, client_tracks=client_tracks, answers=answers, progress=bar.advance)
 
 
 def _write(

@@ -12,11 +12,13 @@ from rich.table import Table
 
 from tertium_server.engine import EventType, Verdict
 from tertium_server.engine.explaining import Explanation, Part
+from tertium_server.engine.ruling import FAR
 
 from .failure import CommandError
 
 if TYPE_CHECKING:
     from tertium_server.tuning.life import Happening, LifeFrame, Lives
+    from tertium_server.tuning.life_people import HumanPart
 
 _STYLES = {Verdict.YES: "green", Verdict.MAYBE: "yellow", Verdict.NO: "red"}
 _LEAST_TOLD = 0.05
@@ -32,12 +34,16 @@ def _console() -> Console:
 
 def show_list(name: str, lives: Lives, most: int) -> None:
     """The tracks, those worth a look first."""
-    table = _table("track", "class", "frames", "hits", "misses", "highest", "changes", "verdict")
+    table = _table(
+        "track", "class", "frames", "hits", "misses", "highest", "changes", "verdict", *["people"] * bool(lives.answers)
+    )
     chosen = lives.interesting()
     for one in chosen[:most]:
+        answer = lives.answers.get(one.track)
         table.add_row(
             str(one.track), one.class_name, f"{one.first_frame}-{one.last_frame}", str(one.hits), str(one.misses),
             f"{one.probability:.3f}", str(one.changes), _verdict(one.verdict),
+            *["" if answer is None else _verdict(answer.verdict)] * bool(lives.answers),
         )  # fmt: skip
     console = _console()
     console.print(f"[bold]{name}[/bold]: {len(chosen)} tracks, policy {lives.policy_version}")
@@ -56,7 +62,9 @@ def show_life(name: str, lives: Lives, track: int) -> None:
         f"{summary.hits} hits, {summary.misses} misses, policy {lives.policy_version}{lag}",
         soft_wrap=True,
     )
-    table = _table("frame", "score", "box", "", "track", "95 %", "verdict", "what moved it", "what happened")
+    table = _table(
+        "frame", "score", "P(box)", "box is", "P(track)", "95 %", "track is", "what moved the track", "what happened"
+    )
     before: LifeFrame | None = None
     for one in turns(frames):
         box = one.box
@@ -67,12 +75,18 @@ def show_life(name: str, lives: Lives, track: int) -> None:
             ("hidden" if one.hidden else "miss") if box is None else _verdict(box.verdict),
             f"{one.probability:.3f}",
             f"{one.lower:.2f}-{one.upper:.2f}",
-            _verdict(one.verdict),
+            _verdict(one.told) + ("" if one.human is None else " (people)"),
             _moves(before, one),
-            "; ".join([*map(_told, one.happenings), *_hysteresis(one)]),
+            "; ".join([*map(_told, one.happenings), *_hysteresis(one), *_people(before, one)]),
         )
         before = one
     console.print(table)
+    for line in _answered(lives, track):
+        console.print(line, soft_wrap=True)
+    console.print(
+        "P(box): right, here and now; P(track): a real object, with its 95 % interval. What moved the track: the change of its log-odds since the "
+        "row above, and what has most part in it; birth: what is left of the doubt that meets every new track.",
+    )
     console.print(f"--frame K adds up the parts of a frame, from {frames[0].frame} to {frames[-1].frame}.")
 
 
@@ -85,7 +99,8 @@ def turns(frames: tuple[LifeFrame, ...]) -> list[LifeFrame]:
             (one.box is None) != (last.box is None)
             or (one.box and last.box and one.box.verdict is not last.box.verdict)
         )
-        if last is None or place == len(frames) - 1 or one.happenings or changed or (one.held == 0.0):
+        ruled = last is not None and (one.human is None) != (last.human is None)
+        if last is None or place == len(frames) - 1 or one.happenings or changed or ruled or (one.held == 0.0):
             shown.append(one)
     return shown
 
@@ -106,8 +121,8 @@ def show_frame(lives: Lives, track: int, frame: int) -> None:
             _sum(f"box: P(right, here, now) = {one.box.probability:.4f}, {one.box.verdict.name}", one.box.why)
         )
     console.print(_sum(f"track: P(real) = {one.probability:.4f}, {one.verdict.name}", one.why))
-    for line in [*map(_told, one.happenings), *_hysteresis(one)]:
-        console.print(line)
+    for line in [*map(_told, one.happenings), *_hysteresis(one), *_standing(one.human)]:
+        console.print(line, soft_wrap=True)
 
 
 def frame_of(lives: Lives, track: int, frame: int) -> LifeFrame:
@@ -133,7 +148,9 @@ def document(name: str, lives: Lives, track: int | None, frame: int | None) -> d
     if track is None:
         return content | {"tracks": [_named(asdict(one)) for one in lives.interesting()]}
     frames = lives.frames[track] if frame is None else (frame_of(lives, track, frame),)
-    return content | {"track": track, "frames": [_frame(one) for one in frames]}
+    answer = lives.answers.get(track)
+    people = None if answer is None else _named(asdict(answer))
+    return content | {"track": track, "people": people, "frames": [_frame(one) for one in frames]}
 
 
 def _frame(one: LifeFrame) -> dict[str, Any]:
@@ -165,10 +182,12 @@ def _named(value: Any) -> Any:  # noqa: ANN401  # data of any shape
 
 def _table(*columns: str) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    words = {"class", "verdict", "what moved it", "what happened", ""}
+    words = {"class", "verdict", "people", "box is", "track is", "what moved the track", "what happened"}
     for name in columns:
         table.add_column(
-            name, justify="left" if name in words else "right", no_wrap=name not in {"what moved it", "what happened"}
+            name,
+            justify="left" if name in words else "right",
+            no_wrap=name not in {"what moved the track", "what happened"},
         )
     return table
 
@@ -192,6 +211,36 @@ def _hysteresis(one: LifeFrame) -> list[str]:
         return []
     falls = f"it falls after {one.hold:g} s, or {one.margin:g} under the threshold"
     return [f"{one.verdict.name} is held by hysteresis for {one.held:.2f} s (thresholds alone: {plain.name}; {falls})"]
+
+
+def _people(before: LifeFrame | None, now: LifeFrame) -> list[str]:
+    """Whether people's answer comes or goes with this frame."""
+    earlier = None if before is None else before.human
+    if earlier is None and now.human is not None:
+        return [f"people say {now.human.verdict.name}"]
+    if earlier is not None and now.human is None:
+        return [f"people's {earlier.verdict.name} holds no longer"]
+    return []
+
+
+def _standing(human: HumanPart | None) -> list[str]:
+    """What people's answer does to a frame, and how far the evidence is from undoing it."""
+    if human is None:
+        return []
+    moved = f"the slow level has moved {human.moved:+.2f} against it since, and undoes it beyond {FAR:+g}"
+    return [f"people: {_verdict(human.verdict)} (case {human.case_id}) stands over the machine; {moved}"]
+
+
+def _answered(lives: Lives, track: int) -> list[str]:
+    """A word on what people answered, and where it stood over the machine."""
+    answer = lives.answers.get(track)
+    if answer is None:
+        return []
+    said = f"people: {_verdict(answer.verdict)} (case {answer.case_id})"
+    ruled = [one.frame for one in lives.frames[track] if one.human is not None]
+    if not ruled:
+        return [f"{said}, settled after the track was over: all that is shown is the machine's"]
+    return [f"{said} stands over the machine from frame {ruled[0]} to {ruled[-1]}"]
 
 
 def _moves(before: LifeFrame | None, now: LifeFrame) -> str:

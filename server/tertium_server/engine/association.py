@@ -6,8 +6,13 @@ Three stages, each an exact assignment on IoU within a gate:
 2. the low band with the established tracks still free: it keeps tracks alive (Zhang et al. 2022, ByteTrack);
 3. whatever is left with candidates, tracks that were never likely yet.
 
+A pair is worth its IoU over the gate, times the probabilities that the track is real and that the detection, by its score, is right: a sure track
+that others hide for a while is not robbed of its object by one that came up beside it a moment ago, nor a box of its track by its own weak double.
+
 What is still free afterwards starts candidates of its own, low scores too: they stay MAYBE or NO until the evidence is there.
 """
+
+import math
 
 import numpy as np
 
@@ -27,7 +32,11 @@ _COLUMN_LEFT, _COLUMN_TOP, _COLUMN_RIGHT, _COLUMN_BOTTOM, _COLUMN_AREA = (
 )  # the stage's tracks, side by side
 _SHARED, _ROW_PRICE, _COLUMN_PRICE, _DISTANCE = 17, 18, 19, 20
 COVER, NEIGHBOURS = 21, 22  # of each detection
-FLOAT_ROWS = 23
+_COLUMN_LIKELY = 23  # of the stage's tracks
+FLOAT_ROWS = 24
+
+LEAST_LIKELY = 1e-9
+"""Probabilities of tracks and detections count as at least this much: the least likely ones still take what nobody else wants."""
 
 NEIGHBOUR_OVERLAP = 0.3
 """Boxes of a class with an IoU over this are neighbours."""
@@ -114,7 +123,8 @@ def look_around(count, scores, first, floats, integers):
 
 
 @kernel
-def _gather_columns(columns, column_count, floats):
+def _gather_columns(columns, column_count, tracks, floats):
+    likely = floats[_COLUMN_LIKELY]
     for column in range(column_count):
         slot = columns[column]
         floats[_COLUMN_LEFT, column] = floats[TRACK_LEFT, slot]
@@ -122,6 +132,7 @@ def _gather_columns(columns, column_count, floats):
         floats[_COLUMN_RIGHT, column] = floats[TRACK_RIGHT, slot]
         floats[_COLUMN_BOTTOM, column] = floats[TRACK_BOTTOM, slot]
         floats[_COLUMN_AREA, column] = floats[TRACK_AREA, slot]
+        likely[column] = max(np.float64(tracks[slot].probability), LEAST_LIKELY)
 
 
 @kernel
@@ -145,6 +156,7 @@ def _list_edges(row_count, column_count, tracks, gate, class_aware, floats, inte
         floats[_COLUMN_BOTTOM],
     )
     box_areas, areas, shared = floats[BOX_AREA], floats[_COLUMN_AREA], floats[_SHARED]
+    likely, measurements = floats[_COLUMN_LIKELY], floats[MEASUREMENT]
     room = edge_column.shape[0]
     edges = 0
     for row in range(row_count):
@@ -164,6 +176,7 @@ def _list_edges(row_count, column_count, tracks, gate, class_aware, floats, inte
             height = min(bottom, bottoms[column]) - max(top, tops[column])
             shared[column] = max(width, 0.0) * max(height, 0.0)
             touching += shared[column] > 0.0
+        worth = max(1.0 / (1.0 + math.exp(-measurements[detection])), LEAST_LIKELY) if touching > 0 else 0.0
         column = -1
         while touching > 0:
             column += 1
@@ -175,7 +188,7 @@ def _list_edges(row_count, column_count, tracks, gate, class_aware, floats, inte
                 continue
             if edges < room:
                 edge_column[edges] = column
-                edge_weight[edges] = overlap - gate
+                edge_weight[edges] = (overlap - gate) * likely[column] * worth
             edges += 1
     edge_start[row_count] = edges
     return edges
@@ -213,7 +226,7 @@ def _match(row_count, column_count, tracks, gate, class_aware, floats, integers,
     """Assigns the stage's rows (detections) to its columns (tracks); matched pairs are written into the scratch. Returns the number of edges."""
     if row_count == 0 or column_count == 0:
         return 0
-    _gather_columns(integers[_COLUMNS], column_count, floats)
+    _gather_columns(integers[_COLUMNS], column_count, tracks, floats)
     edges = _list_edges(row_count, column_count, tracks, gate, class_aware, floats, integers, edge_column, edge_weight)
     if edges > edge_column.shape[0]:
         _match_crowd(row_count, column_count, tracks, gate, class_aware, floats, integers, edges)

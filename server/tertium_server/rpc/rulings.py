@@ -3,29 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from tertium_server.engine import DecisionColumns, StreamEngine, Verdict
-
-FAR = 4.0
-"""Log-odds by which the slow level of evidence has to move against a ruling to undo it: what people saw is no longer what is there."""
-
+from tertium_server.engine.ruling import Ruling
 
 _LEAST = 1e-6
-
-
-@dataclass(frozen=True, slots=True)
-class _Ruling:
-    verdict: Verdict
-    level: float
-    """The slow level of evidence when it was made, log-odds."""
-
-    def is_outdated(self, level: float) -> bool:
-        """Whether the evidence has moved far against it."""
-        against = level - self.level if self.verdict is Verdict.NO else self.level - level
-        return against > FAR
 
 
 def _log_odds(probability: float) -> float:
@@ -39,7 +23,7 @@ class Rulings:
     __slots__ = ("_rulings",)
 
     def __init__(self) -> None:
-        self._rulings: dict[int, _Ruling] = {}
+        self._rulings: dict[int, Ruling] = {}
 
     def __len__(self) -> int:
         return len(self._rulings)
@@ -55,11 +39,9 @@ class Rulings:
         if verdict is Verdict.MAYBE or not len(places):
             return
         record = records[places[0]]
-        if since is not None and _Ruling(verdict, _log_odds(since)).is_outdated(
-            _log_odds(float(record["probability"]))
-        ):
+        if since is not None and Ruling(verdict, _log_odds(since)).is_outdated(_log_odds(float(record["probability"]))):
             return
-        self._rulings[track] = _Ruling(verdict, float(record["slow"]))
+        self._rulings[track] = Ruling(verdict, float(record["slow"]))
 
     def apply(self, decisions: DecisionColumns) -> None:
         """Puts what was ruled in place of the machine's verdicts, in the arrays that are about to be sent."""

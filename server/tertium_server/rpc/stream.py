@@ -5,13 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from tertium.v1 import stream_pb2
-from tertium_server.engine import DecisionColumns, EngineParameters, FrameColumns, StreamSettings
+from tertium_server.engine import DecisionColumns, FrameColumns
 from tertium_server.errors import InvalidRequestError
-from tertium_server.logs import Throttle, get_logger
 from tertium_server.metrics import Rejection, StreamCounts
-from tertium_server.policy import Policy, compile_parameters
 from tertium_server.policy.keeper import InForce
-from tertium_server.policy.resolution import unplaced_zones
 from tertium_server.review.values import StreamAnswer
 from tertium_server.rpc import notices, wire
 from tertium_server.rpc.answers import Answer, Answerer
@@ -20,10 +17,10 @@ from tertium_server.rpc.codec.answering import DECLINED, HEAVY, MORE, NEWS, fram
 from tertium_server.rpc.desk import Desk
 from tertium_server.rpc.letters import verdict_of
 from tertium_server.rpc.opening import Opening
+from tertium_server.rpc.policy_seat import PolicySeat
 from tertium_server.rpc.recording import begin_recording, record
 from tertium_server.rpc.resuming import Indices, can_be_cut, check_resumed, cut, first_after, make_engine
 from tertium_server.rpc.rulings import Rulings
-from tertium_server.rpc.shadow import ShadowSeat
 from tertium_server.rpc.stream_review import StreamReview
 from tertium_server.rpc.terms import StreamTerms
 from tertium_server.rpc.track_ids import TrackIds
@@ -42,8 +39,6 @@ SILENCE: bytes = _Sign()
 TOO_HEAVY: bytes = _Sign()
 """In place of a response: the message is too much work to keep others waiting for, and nothing was done about it."""
 
-_LOG = get_logger("policy")
-_COMPLAINTS = Throttle(3600.0)
 _NOTHING_YET = -1
 _LARGE = 2500  # bytes of a message that is no plain one of frames, from which on even reading it may take long
 
@@ -63,13 +58,10 @@ class Stream:
         self.group = opening.settings.group
         self._begins = not opening.epoch and state is None
         self.epoch = opening.epoch or (state.epoch if state else terms.epochs.next())
-        self._in_force = terms.policies.in_force
+        self._policy = PolicySeat(terms.policies, opening.settings, opening.stream_id, terms.shadow_share)
         self._settings = opening.settings
-        parameters = _compiled(self._in_force.policy, opening.settings, opening.stream_id)
-        self.engine = make_engine(opening, parameters, state)
+        self.engine = make_engine(opening, self._policy.parameters, state)
         self._terms = terms
-        self._prepared: tuple[InForce, EngineParameters] | None = None
-        self._shadow = ShadowSeat(self.stream_id, opening.settings, terms.shadow_share, self._in_force.shadow)
         self._settings_digest = opening.settings_digest
         self._interval = opening.checkpoint_interval or terms.checkpoint_interval
         self._until_checkpoint = self._interval
@@ -101,7 +93,7 @@ class Stream:
         self._class_names = tuple(opening.settings.class_names[class_id] for class_id in opening.settings.class_ids)
         self.answerer = Answerer(
             TrackIds(self.stream_id, self.epoch, caller=opening.settings.client_tracks),
-            self._in_force.policy.version,
+            self._policy.version,
             state.detections if state else 0,
             terms.limits.max_frames,
             terms.most_work,
@@ -143,7 +135,7 @@ class Stream:
             self.engine.tracks,
             decided,
             self.engine.closed.tolist(),
-            self._shadow.counts(self._class_names),
+            self._policy.shadow.counts(self._class_names),
         )
 
     def opened(self) -> stream_pb2.Opened:
@@ -151,7 +143,7 @@ class Stream:
         limits = self._terms.limits
         return stream_pb2.Opened(
             epoch=self.epoch,
-            policy_version=self._in_force.policy.version,
+            policy_version=self._policy.version,
             first_frame=self._last_frame + 1,
             max_frames_per_message=limits.max_frames,
             max_detections_per_frame=limits.max_detections,
@@ -166,27 +158,11 @@ class Stream:
 
     def prepare(self, wanted: InForce) -> None:
         """Compiles a policy that is about to come into force. May be called by another thread than that which answers."""
-        self._prepared = (wanted, _compiled(wanted.policy, self._settings, self.stream_id))
-
-    def _change_policy(self) -> None:
-        """Goes over to what is in force now: between two messages, so that one policy judges all of each."""
-        wanted, prepared = self._terms.policies.in_force, self._prepared
-        if prepared is None or prepared[0] is not wanted:
-            self.prepare(wanted)
-            prepared = self._prepared
-        if prepared is not None and wanted.policy is not self._in_force.policy:
-            self.engine.adopt(prepared[1])
-            self.answerer.stamp(wanted.policy.version)
-        self._shadow.change(wanted.shadow)
-        self._in_force = wanted
-        self._prepared = None
+        self._policy.prepare(wanted)
 
     def _keep_up(self) -> None:
-        """Goes over to the policies that are in force by now. Frames that are run again are none of the shadow's business."""
-        if self._terms.policies.in_force is not self._in_force:
-            self._change_policy()
-        if self._shadow.waits and not (self._silent or self._recounting):
-            self._shadow.begin(self.engine)
+        """Goes over to the policies that are in force by now."""
+        self._policy.keep_up(self.engine, self.answerer, again=self._silent or self._recounting)
 
     def answer(self, data: bytes, desk: Desk) -> bytes:
         """The response to one request; SILENCE: it gets none; TOO_HEAVY: it is to be answered elsewhere, by ``answer_heavy``.
@@ -194,7 +170,7 @@ class Stream:
         Raises:
             InvalidRequestError: The bytes are no request, or a second Open.
         """
-        if self._terms.policies.in_force is not self._in_force or self._shadow.waits:
+        if self._policy.is_outdated:
             self._keep_up()
         code = self._answer_at_once(data, desk)
         if code == DECLINED:
@@ -205,7 +181,7 @@ class Stream:
         self._frames += count
         self._until_checkpoint -= count
         decisions = desk.take(code)
-        if self._shadow.is_taken:
+        if self._policy.shadow.is_taken:
             self._follow_read(data, desk)
         if code & NEWS:
             self._report(desk.workspace.end())
@@ -324,7 +300,7 @@ class Stream:
         link = self._terms.review
         if link is not None:
             self.review = link.attach(
-                self.stream_id, self.epoch, self._settings, self._policy_now, self._answered,
+                self.stream_id, self.epoch, self._settings, self._policy.newest, self._answered,
                 doubts(self.engine, self.answerer), begins=self._begins,
             )  # fmt: skip
 
@@ -332,10 +308,7 @@ class Stream:
         """The same for a piece of a stream."""
         link = self._terms.review
         if link is not None:
-            self.review = link.attach_unary(self.stream_id, self.epoch, self._settings, self._policy_now)
-
-    def _policy_now(self) -> Policy:
-        return self._terms.policies.in_force.policy
+            self.review = link.attach_unary(self.stream_id, self.epoch, self._settings, self._policy.newest)
 
     def reviewed(self, request: bytes | FrameColumns, response: bytes) -> bytes:
         """A response as it goes out, with what review has for the caller; it is kept for truth to come, too.
@@ -412,7 +385,7 @@ class Stream:
         """Has the policy in the shadow judge the frames of a message that was answered at once."""
         frames = wire.read_frames(data)
         if frames is not None:
-            self._shadow.follow(frames, desk.workspace, desk.shadow_workspace)
+            self._policy.shadow.follow(frames, desk.workspace, desk.shadow_workspace)
 
     def _report(self, decisions: DecisionColumns) -> None:
         """Keeps what the engine tells of tracks for review, where there is one."""
@@ -435,8 +408,8 @@ class Stream:
         if waits:
             self._waiting.add(frames, decisions)
             self._late = self._waiting.take(decisions.frame_indices, self.engine.last_judged)
-        if self._shadow.is_taken:  # before people's rulings: one machine is compared with another
-            self._shadow.follow(frames, desk.workspace, desk.shadow_workspace)
+        if self._policy.shadow.is_taken:  # before people's rulings: one machine is compared with another
+            self._policy.shadow.follow(frames, desk.workspace, desk.shadow_workspace)
         self._report(decisions)
         if self._rulings:
             self._rulings.apply(decisions)
@@ -508,14 +481,3 @@ class Stream:
         response = answer.to_bytes()
         told = [report(decisions, self.answerer)]
         self.review.after((frames, response), 2 * len(response), told, self.engine.judged_time)
-
-
-def _compiled(policy: Policy, settings: StreamSettings, stream_id: str) -> EngineParameters:
-    """A stream's parameters. Zones that can't be placed are left out, and the log says so: once an hour for each stream."""
-    size_known = settings.frame_width > 0 and settings.frame_height > 0
-    unplaced = unplaced_zones(policy, settings.group, stream_id, size_known=size_known)
-    if unplaced and _COMPLAINTS.admit(stream_id) is not None:
-        _LOG.warning(
-            "zones without effect: open.frame_width and frame_height are missing", stream=stream_id, zones=unplaced
-        )
-    return compile_parameters(policy, settings, stream_id)

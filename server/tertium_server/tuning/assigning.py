@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -13,14 +13,20 @@ from tertium_server.errors import TertiumError
 from tertium_server.policy import Policy
 
 from .choosing import Choice, choose_thresholds
-from .curve import UndeterminedError
+from .curve import Curve, UndeterminedError
 from .limits import Limits
-from .objectives import Objective
+from .objectives import F1, Objective
+from .plain_scenes import YesRange, yes_ranges
 from .readers import Labelled
+from .thresholds import TwoThresholds
 from .units import Place, Unit, Units
 
 IN_POLICY = (Unit.BOX, Unit.TRACK)
 """Units that a policy has thresholds for; those of frames are only told."""
+
+
+_ALL = ""
+"""In place of a class's name: all classes together, and those that the policy does not name."""
 
 
 class GroupError(TertiumError):
@@ -35,6 +41,12 @@ class Task:
     limits: Limits
     groups: Mapping[str, tuple[str, ...]]
     """Patterns of sequence names by the name of the group."""
+
+    @property
+    def leaves_yes_open(self) -> bool:
+        """Whether nobody has said where YES must begin, by a precision, a price or bounds: then plain scenes may say so."""
+        free = isinstance(self.objective, F1) and self.objective.precision is None
+        return free and self.limits.bounds is None and self.limits.grid is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +96,16 @@ def assign_thresholds(
 ) -> Assigned:
     """Chooses thresholds for each unit over all classes, by class, and by class within each group.
 
-    Where a class can't be judged it keeps those of all classes; in a group, its own of all sequences.
+    Where nobody has said where YES must begin, it begins where the policy judges plain scenes rightly. Where a class can't be judged it keeps
+    those of all classes; in a group, its own of all sequences.
 
     Raises:
         UndeterminedError: there is no object, no detection, or no right one at all.
     """
     tree = policy.model_dump(mode="json")
     hours = [one.sequence.length / one.sequence.fps / 3600.0 for one in labelled]
-    everything = _Chooser(units, task, sum(hours), labelled[0].sequence.class_names)
+    allowed = _allowed(policy, labelled[0]) if task.leaves_yes_open else {}
+    everything = _Chooser(units, task, sum(hours), labelled[0].sequence.class_names, allowed)
     overall, by_class, warnings = everything.choose("")
     for unit, choice in overall.items():
         if unit in IN_POLICY:
@@ -104,7 +118,8 @@ def assign_thresholds(
     chosen["groups"] = {}
     for group, members in members_of(task.groups, labelled).items():
         part = {unit: changes.in_blocks(_blocks_of(places, members)) for unit, changes in units.items()}
-        chooser = _Chooser(part, task, sum(hours[place] for place in members), labelled[0].sequence.class_names)
+        total = sum(hours[place] for place in members)
+        chooser = _Chooser(part, task, total, labelled[0].sequence.class_names, allowed)
         common, classes, doubts = chooser.choose(f"group {group}, ", by_class)
         warnings += doubts
         chosen["groups"][group] = _told(common, classes)
@@ -132,6 +147,8 @@ class _Chooser:
     task: Task
     hours: float
     class_names: Mapping[int, str]
+    allowed: Mapping[str, Mapping[Unit, YesRange]]
+    """Where YES may begin, by class and unit; of all classes together under ""."""
 
     def choose(
         self, where: str, instead: Mapping[str, _Choices] | None = None
@@ -140,14 +157,14 @@ class _Chooser:
         warnings: list[str] = []
         overall: _Choices = {}
         for unit, changes in self.units.items():
-            overall[unit] = self._of(changes)
+            overall[unit] = self._of(changes, _ALL)
             warnings += [f"{where}{unit}, all classes: {text}" for text in overall[unit].thresholds.warnings]
         by_class: dict[str, _Choices] = {}
         for class_id, name in self.class_names.items():
             by_class[name] = {}
             for unit, changes in self.units.items():
                 try:
-                    choice = self._of(changes.of_class(class_id))
+                    choice = self._of(changes.of_class(class_id), name)
                 except UndeterminedError as error:
                     kept = "all sequences" if instead else "all classes"
                     warnings.append(f"{where}{unit}, {name}: {error}; the thresholds of {kept} are used")
@@ -157,8 +174,48 @@ class _Chooser:
                 by_class[name][unit] = choice
         return overall, by_class, warnings
 
-    def _of(self, changes: Units) -> Choice:
-        return choose_thresholds(changes, self.task.objective, hours=self.hours, limits=self.task.limits)
+    def _of(self, changes: Units, name: str) -> Choice:
+        choice = choose_thresholds(changes, self.task.objective, hours=self.hours, limits=self.task.limits)
+        allowed = self.allowed.get(name, {}).get(changes.unit)
+        return choice if allowed is None else _within(choice, allowed, changes.curve())
+
+
+def _within(choice: Choice, allowed: YesRange, curve: Curve) -> Choice:
+    """The choice with YES, and NO where it would lie over it, moved to where YES may begin. Where the two ends cross, a flash is no YES."""
+    pair = choice.thresholds
+    if pair.yes.threshold < allowed.least:
+        return _saying(
+            replace(pair, yes=curve.at(allowed.least)), choice, "by the former a box of 0.6 in one frame alone is YES"
+        )
+    most = max(allowed.least, allowed.most)
+    if pair.yes.threshold > most:
+        lower = curve.at(most)
+        no = pair.no if pair.no.threshold <= most else lower
+        return _saying(
+            replace(pair, yes=lower, no=no),
+            choice,
+            "by the former a track that was long sure at 0.9 is not when it is hidden",
+        )
+    return choice
+
+
+def _saying(pair: TwoThresholds, before: Choice, why: str) -> Choice:
+    """The choice with this pair, and a word on what it was before and why it is another."""
+    old, new = before.thresholds.yes, pair.yes
+    text = (
+        f"YES begins at {new.threshold:.4g} (F1 {new.f1:.3f}) and not at {old.threshold:.4g} (F1 {old.f1:.3f}): {why}"
+    )
+    return replace(before, thresholds=replace(pair, warnings=(*pair.warnings, text)))
+
+
+def _allowed(policy: Policy, one: Labelled) -> dict[str, dict[Unit, YesRange]]:
+    """Where YES may begin, by class and unit."""
+    logits = one.sequence.logits
+    names = one.sequence.class_names.values()
+    return {
+        _ALL: yes_ranges(policy, _ALL, logits=logits),
+        **{name: yes_ranges(policy, name, logits=logits) for name in names},
+    }
 
 
 def _blocks_of(places: Sequence[Place], members: Sequence[int]) -> Any:  # noqa: ANN401  # numpy's own type says no more

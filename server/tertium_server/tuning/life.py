@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from tertium_server.policy import Policy, compile_parameters
 
 from .decisions import ReplayError
 from .frames import frames_of
+from .life_people import HumanPart, PeoplesAnswer, Stand
 from .readers import Sequence
 from .replay import stream_settings
 
@@ -89,7 +91,14 @@ class LifeFrame:
     hold: float
     """… and after so many seconds under it."""
     why: Explanation
+    human: HumanPart | None
+    """What people answered, where that stands over the machine's verdicts; None: nothing, or not any more."""
     happenings: tuple[Happening, ...]
+
+    @property
+    def told(self) -> Verdict:
+        """The verdict on the track that its camera was told: people's, where they have answered."""
+        return self.verdict if self.human is None else self.human.verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +130,8 @@ class Lives:
     """In order of their ids."""
     frames: dict[int, tuple[LifeFrame, ...]]
     """Of the tracks asked for."""
+    answers: Mapping[int, PeoplesAnswer] = field(default_factory=dict)
+    """What people answered, by track."""
 
     def interesting(self) -> list[TrackSummary]:
         """Tracks worth a look, most first: those whose verdict changed most, then those that came nearest to a change."""
@@ -135,9 +146,10 @@ def watch_lives(
     tracks: Collection[int] = (),
     *,
     client_tracks: bool = False,
+    answers: Mapping[int, PeoplesAnswer] = MappingProxyType({}),
     progress: Callable[[int], None] = lambda _: None,
 ) -> Lives:
-    """Judges a recording as `replay` does, and tells the lives of these tracks.
+    """Judges a recording as `replay` does, and tells the lives of these tracks, with what people answered of them.
 
     Raises:
         ReplayError: the engine refused a frame, or there is no such track.
@@ -145,7 +157,7 @@ def watch_lives(
     settings = replace(stream_settings(sequence, client_tracks=client_tracks), include_features=True)
     engine, workspace = StreamEngine(compile_parameters(policy, settings), settings), Workspace()
     shift = 1 - sequence.first_track if client_tracks else 0  # the wire counts tracks from 1: see frames.to_wire
-    biographer = _Biographer(settings.class_names, frozenset(tracks), shift)
+    biographer = _Biographer(settings.class_names, frozenset(tracks), shift, answers)
     engine.watch(biographer.take)
     order = sequence.by_frame()
     for piece in frames_of(sequence, order.order, order.counts, client_tracks=client_tracks).split(64):
@@ -165,13 +177,20 @@ def watch_lives(
             raise ReplayError(sequence.name, f"there is no track {track}; leave out --track to list its {count} tracks")
     summaries = tuple(biographer.summaries[track] for track in sorted(biographer.summaries))
     frames = {track: tuple(biographer.frames[track]) for track in tracks}
-    return Lives(policy.version, engine.parameters.decision_lag, summaries, frames)
+    return Lives(policy.version, engine.parameters.decision_lag, summaries, frames, answers)
 
 
 class _Biographer:
     """Takes down what a watched engine shows."""
 
-    def __init__(self, class_names: Mapping[int, str], wanted: frozenset[int], shift: int) -> None:
+    def __init__(
+        self,
+        class_names: Mapping[int, str],
+        wanted: frozenset[int],
+        shift: int,
+        answers: Mapping[int, PeoplesAnswer] = MappingProxyType({}),
+    ) -> None:
+        self._stands = {track: Stand(answers[track]) for track in wanted if track in answers}
         self._names = class_names
         self._wanted = wanted
         self._shift = shift
@@ -246,6 +265,7 @@ class _Biographer:
         why = explain_track(features, judge, fast, slow)
         half = INTERVAL * abs(float(judge["track_weights"][1])) * float(track["slow_variance"]) ** 0.5
         since = int(track["turning_since"])
+        stand = self._stands.get(number)
         box = None
         if len(places):
             box = BoxDecision(
@@ -274,6 +294,7 @@ class _Biographer:
                 margin=float(judge["margin"]),
                 hold=float(judge["hold"]),
                 why=why,
+                human=None if stand is None else stand.over(judged.time, float(track["slow"])),
                 happenings=tuple(_happening(event) for event in events),
             )
         )

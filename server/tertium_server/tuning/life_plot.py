@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _COLOURS = {Verdict.YES: "#2a9d4a", Verdict.MAYBE: "#e0a100", Verdict.NO: "#c0392b"}
 _SIZE = (11.0, 9.0)
 _DOTS_PER_INCH = 120
+_TITLE: dict[str, Any] = {"loc": "left", "fontsize": 9}
 _LEAST_ROOM = 0.02  # of the width, for a word
 
 
@@ -59,12 +60,26 @@ def _probabilities(axes: Axes, frames: Sequence[LifeFrame]) -> None:
         label=f"track thresholds ({thresholds.yes:.3g}, {thresholds.no:.3g})",
     )
     axes.step(at, [one.why.no for one in frames], "k--", linewidth=0.8, where="mid")
+    _mark_people(axes, frames)
     _write_happenings(axes, frames)
-    axes.set_ylim(-0.03, 1.18)
+    axes.set_title("What was said of it (background: the verdict on the track)", **_TITLE)
+    axes.set_ylim(-0.03, 1.28)
     axes.set_yticks(np.linspace(0, 1, 6))
     axes.set_ylabel("probability")
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+
+def _mark_people(axes: Axes, frames: Sequence[LifeFrame]) -> None:
+    """A bar under the curves for as long as people's answer stood over the machine."""
+    ruled = [one for one in frames if one.human is not None]
+    if not ruled or ruled[0].human is None:
+        return
+    verdict = ruled[0].human.verdict
+    at = (ruled[0].frame - 0.5, ruled[-1].frame + 0.5)
+    axes.plot(
+        at, (0.0, 0.0), color=_COLOURS[verdict], linewidth=5, solid_capstyle="butt", label=f"people: {verdict.name}"
+    )
 
 
 def _write_happenings(axes: Axes, frames: Sequence[LifeFrame]) -> None:
@@ -108,6 +123,7 @@ def _levels(axes: Axes, frames: Sequence[LifeFrame]) -> None:
                 label=word,
             )
     axes.axhline(0, color="black", linewidth=0.6)
+    axes.set_title("What was seen: scores on one scale, and the two levels of evidence that follow them", **_TITLE)
     axes.set_ylabel("evidence, log-odds")
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
@@ -128,6 +144,7 @@ def _parts(axes: Axes, frames: Sequence[LifeFrame]) -> None:
         up, down = up + above, down + below
     axes.plot(at, values.sum(axis=1), color="black", label="their sum")
     axes.axhline(0, color="black", linewidth=0.6)
+    axes.set_title("What that makes of the track: parts above the line speak for it, parts under it against", **_TITLE)
     axes.set_ylabel("track's log-odds, by part")
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))

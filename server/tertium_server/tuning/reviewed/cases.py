@@ -46,6 +46,8 @@ class ReviewedTrack:
     """(F,) frames, by the camera's numbers, that its evidence holds."""
     boxes: NDArray[np.float32]
     """(F, 4) the detections in them, corners in pixels, as the camera sent them."""
+    closed_at: int | None = None
+    """When it was settled, microseconds since the Unix epoch; None: the file does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ def _track(line: Any) -> ReviewedTrack:  # noqa: ANN401  # whatever a file holds
     for name, allowed in (("answer", tuple(_ANSWERS)), ("stratum", STRATA)):
         if line[name] not in allowed:
             raise ValueError(f"{name} is {line[name]!r}; it has to be one of {', '.join(allowed)}")
-    frames = line["frames"]
+    frames, closed = line["frames"], line.get("closed_at")
     return ReviewedTrack(
         case_id=str(line["case_id"]),
         stream_id=str(line["stream_id"]),
@@ -140,4 +142,5 @@ def _track(line: Any) -> ReviewedTrack:  # noqa: ANN401  # whatever a file holds
         weight=weight,
         frames=np.array([frame["index"] for frame in frames], np.int64),
         boxes=np.array([frame["box"] for frame in frames], np.float32).reshape(len(frames), 4),
+        closed_at=None if closed is None else int(closed),
     )

@@ -47,7 +47,7 @@ def find_tracks(
     missing = set(range(len(tracks)))
     for stream, epoch, sequence in recorded:
         places = by_run.get((stream, epoch), [])
-        where = _detections(sequence, [tracks[place] for place in places])
+        where = detections_of(sequence, [tracks[place] for place in places])
         kept = [(place, rows) for place, rows in zip(places, where, strict=True) if len(rows)]
         missing.difference_update(place for place, _ in kept)
         if kept:
@@ -62,7 +62,7 @@ def track_at(track_ids: NDArray[np.int64], rows: NDArray[np.int64]) -> int | Non
     return int(ids[best]) if counts[best] >= LEAST_SHARE * len(rows) else None
 
 
-def _detections(sequence: Recorded, tracks: Sequence[ReviewedTrack]) -> list[NDArray[np.int64]]:
+def detections_of(sequence: Recorded, tracks: Sequence[ReviewedTrack]) -> list[NDArray[np.int64]]:
     """For each track the detections that its evidence holds; none where too few of them are there."""
     frames = sequence.frame_indices()[sequence.frames - sequence.first_frame]
     wanted = np.unique(np.concatenate([np.zeros(0, np.int64), *(track.frames for track in tracks)]))
