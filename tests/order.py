@@ -61,7 +61,7 @@ def rank(nodeid: str) -> int:
     return next((place for place, start in enumerate(LONGEST_FIRST) if nodeid.startswith(start)), len(LONGEST_FIRST))
 
 
-class Sharing(LoadScopeScheduling):
+class Sharing(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """Hands out units of tests, in their order."""
 
     def _split_scope(self, nodeid: str) -> str:

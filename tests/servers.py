@@ -41,7 +41,19 @@ class ServerProcess:
         return self._listen
 
     def start(self) -> None:
-        """Starts it and waits until it serves."""
+        """Starts it and waits until it serves. Somebody may have been given its port while it was away; then it waits for that, too."""
+        log = self._folder / "server.log"
+        for _ in range(20):
+            said_before = log.stat().st_size if log.exists() else 0
+            if self._serves():
+                return
+            said = log.read_text()[said_before:]
+            assert self.metrics, said
+            assert "can't listen there" in said, said
+        raise AssertionError(f"{self._listen} does not become free")
+
+    def _serves(self) -> bool:
+        """Starts it; False: it has ended by itself."""
         addresses = self._folder / "data/server.json"
         addresses.unlink(missing_ok=True)
         command = [sys.executable, "-m", "tertium_server.cli", "serve", "--listen", self._listen, *self._options]
@@ -51,9 +63,11 @@ class ServerProcess:
             )
         self._process = process
         wait_until(lambda: addresses.exists() or process.poll() is not None, "server.json")
-        assert process.poll() is None, (self._folder / "server.log").read_text()
+        if process.poll() is not None:
+            return False
         written = json.loads(addresses.read_text())
         self._listen, self.metrics = written["listen"], written["metrics"]
+        return True
 
     def end(self, number: signal.Signals) -> int:
         """Sends it a signal and waits for its end; the exit code."""

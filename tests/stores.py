@@ -85,7 +85,8 @@ def sqlite_store(folder: Path) -> Database:
     What SQLite has not written to the disk when the power fails is no matter here.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / FILE).write_bytes(_migrated())
+    with (folder / FILE).open("xb") as file:
+        file.write(_migrated())
     return Database(sqlite_url(folder), synchronous="OFF")
 
 

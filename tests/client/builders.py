@@ -17,9 +17,10 @@ from tertium_client._decode import answers
 from tertium_client._encode import FrameEncoder, frames_message
 from tertium_client._settings import StreamSettings
 from tests.client.scripted_server import REFUSED_LEFT_EDGE, HashEngine
+from tests.servers import PATIENCE
 
 CLASSES = {0: "person", 3: "car"}
-SOON = Reconnect(first_delay=0.001, longest_delay=0.01, give_up_after=20.0, connect_within=20.0)
+SOON = Reconnect(first_delay=0.001, longest_delay=0.01, give_up_after=PATIENCE, connect_within=PATIENCE)
 """Tests do not wait for servers to recover."""
 DEFAULTS: dict[str, Any] = {"reconnect": SOON}
 

@@ -21,19 +21,22 @@ from tertium_client import (
     Frame,
     InvalidFrameError,
     NoticeCode,
+    Reconnect,
     RefusedError,
     SupersededError,
     Verdict,
 )
 from tests.client.builders import KINDS, Kind, Told, told
 from tests.scenes import HEIGHT, WIDTH, scene
-from tests.servers import ServerProcess
+from tests.servers import PATIENCE, ServerProcess
 
 both = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 
 CLASSES = {0: "person", 4: "car"}
 # With an epoch of the caller's, track ids are the same each time.
 OPTIONS: dict[str, Any] = {"class_names": CLASSES, "frame_size": (WIDTH, HEIGHT), "epoch": 11}
+# Servers that start take processor time of those who knock.
+PATIENT = Reconnect(first_delay=0.01, longest_delay=0.2, give_up_after=PATIENCE, connect_within=PATIENCE)
 LENGTH = 250
 GAP_AT, REFUSED_AT = 120, 77
 
@@ -133,7 +136,7 @@ def test_a_server_that_goes_and_comes_back_changes_nothing(
         answers: list[Answer] = []
         start = 0
         async with (
-            kind.client(server.address) as client,
+            kind.client(server.address, reconnect=PATIENT) as client,
             client.open("gate", checkpoint_interval=30, **OPTIONS) as stream,
         ):
             for stop, number in ((47, signal.SIGKILL), (130, signal.SIGTERM)):

@@ -11,6 +11,7 @@ import httpx
 import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import func, select
 
 import tertium_client
 from tertium_server.cli.application import run
@@ -18,6 +19,8 @@ from tertium_server.review.access import make_or_read_token
 from tertium_server.review.office import ReviewOffice
 from tertium_server.review.queue import QueueRules
 from tertium_server.review.values import Answer, Stratum, now_micros
+from tertium_server.storage import Database, sqlite_url
+from tertium_server.storage.tables.review import decisions
 from tests.review.builders import booking, terms
 from tests.rpc.live import ServerProcess
 from tests.servers import wait_until
@@ -41,8 +44,8 @@ def review(folder: Path) -> None:
     store.close()
 
 
-def stream(address: str) -> None:
-    """A person who walks, and a false alarm in every third frame."""
+def stream(address: str) -> int:
+    """A person who walks, and a false alarm in every third frame; how many tracks there were."""
     with (
         tertium_client.Client(address) as client,
         client.open("yard", class_names={0: "person"}, frame_size=(640, 360), nominal_fps=25) as camera,
@@ -54,6 +57,32 @@ def stream(address: str) -> None:
                     boxes=np.array(boxes, np.float32), scores=np.full(len(boxes), 0.9, np.float32), frame_index=index
                 )
             )
+        camera.finish()
+        return sum(event.type is tertium_client.EventType.ENDED for answer in camera for event in answer.events)
+
+
+def wait_for_review(data: Path, metrics: str, tracks: int) -> None:
+    """Until tracks of the stream are with review, and estimates were made of all that is there."""
+    store = Database(sqlite_url(data))
+
+    def booked() -> int:
+        with store.read() as connection:
+            return connection.execute(
+                select(func.count()).select_from(decisions).where(decisions.c.stream_id == "yard")
+            ).scalar_one()
+
+    wait_until(lambda: booked() >= tracks > 0, "the stream's tracks")
+    store.close()
+    for _ in range(2):  # one may have begun before
+        before = made_at(metrics)
+        wait_until(lambda: made_at(metrics) > before, "estimates")  # noqa: B023 - called here and now
+
+
+def made_at(metrics: str) -> float:
+    """When estimates were made, in seconds."""
+    text = httpx.get(f"http://{metrics}/metrics").text
+    name = "tertium_estimate_updated_timestamp_seconds"
+    return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith(f"{name} "))
 
 
 def estimates(metrics: str) -> dict[tuple[str, ...], str]:
@@ -87,7 +116,7 @@ def test_estimates_outlive_a_kill_and_are_the_same_everywhere(
     environment = {"TERTIUM_ESTIMATE_SECONDS": "0.2", "TERTIUM_CLASSES": "person"}
     server = ServerProcess(data, **environment).wait_until_ready()
     try:
-        stream(server.listen)
+        tracks = stream(server.listen)
         report = ["quality", "report-truth", str(truth.parent), "--format", "mot", "--class-name", "person"]
         report += ["--server", server.listen, "--stream", "{name}", "--json"]
         assert run(report) == 0
@@ -101,6 +130,7 @@ def test_estimates_outlive_a_kill_and_are_the_same_everywhere(
         key = next(iter(sorted(each for each in estimates(server.metrics) if set(each) == set(recall))), None)
         assert key is not None
         wait_until(lambda: estimates(server.metrics)[key] == repr(counts["tp"] / FRAMES), "the truth")
+        wait_for_review(data, server.metrics, tracks)
         before = estimates(server.metrics)
         of_server = shown(capsys, "--server", server.listen)
         server.process.send_signal(signal.SIGKILL)

@@ -119,7 +119,7 @@ def test_what_does_not_fit_into_the_queue_is_lost_and_counted(tmp_path: Path) ->
     recorder = Recorder(tmp_path, Limits(pending=2 * size), clock=slow_clock)
     stream = recorder.open(opening())
     assert stream.write(one)
-    assert started.wait(10)  # the thread is busy with the first message now
+    assert started.wait(120)  # the thread is busy with the first message now
     assert stream.write(message(0, 3))
     assert not stream.write(message(0, 6))
     assert not stream.write(message(0, 9))

@@ -19,6 +19,7 @@ from tertium_server.cli.tune_reviews import read_answers
 from tertium_server.policy import Policy, dump_policy, load_policy
 from tertium_server.review.office import ReviewOffice
 from tertium_server.review.values import Answer
+from tertium_server.storage import open_store, sqlite_url
 from tertium_server.tuning.limits import Limits
 from tertium_server.tuning.objectives import parse_objective
 from tertium_server.tuning.readers import read_detections
@@ -34,7 +35,6 @@ from tests.policies import plain_data, plain_policy
 from tests.rpc.builders import batched, frames_of, opening
 from tests.rpc.live import Call, serving
 from tests.scenes import scene
-from tests.stores import sqlite_store
 
 Table = dict[str, Any]
 
@@ -223,7 +223,7 @@ def reviewed_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     (folder / "policy.yaml").write_text(dump_policy(asking()))
     asyncio.run(_filmed(folder))
-    store = sqlite_store(folder / "data")
+    store = open_store(sqlite_url(folder / "data"), synchronous="OFF")
     office = ReviewOffice(store)
     for reviewer in ("anna", "ben", "carl"):
         while leases := office.lease(reviewer, 16):

@@ -8,6 +8,7 @@ ever falls. All label values come from bounded sets and exist from the start wit
 from tertium_server.metrics.calls import CallMetrics, MethodCounts
 from tertium_server.metrics.latency import LatencyHistogram
 from tertium_server.metrics.policies import PolicyLabels, PolicyMetrics
+from tertium_server.metrics.server import Metrics
 from tertium_server.metrics.streams import (
     OTHER,
     SHADOW_VERDICTS,

@@ -40,6 +40,7 @@ class Visit:
 
     def __init__(self, browser: Any, address: str, width: int, scheme: str) -> None:
         self.context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        self.context.set_default_timeout(120_000)  # of a busy machine
         self.page = self.context.new_page()
         self.asked: list[str] = []
         self.said: list[str] = []
@@ -88,8 +89,9 @@ def test_charts_that_were_out_of_sight_are_there_again(visit: Visit) -> None:
     visit.page.evaluate("document.querySelector('#scores').hidden = true")
     visit.page.evaluate("new Promise(requestAnimationFrame).then(() => new Promise(requestAnimationFrame))")
     visit.page.evaluate("document.querySelector('#scores').hidden = false")
+    assert before > 0
+    visit.page.wait_for_function(f"{shown} === {before}")
     visit.page.evaluate("new Promise(requestAnimationFrame).then(() => new Promise(requestAnimationFrame))")
-    assert visit.page.evaluate(shown) == before > 0
     for canvas in visit.page.locator("#scores .chart canvas").all():
         assert canvas.evaluate(PAINTED) > 2
 
@@ -186,7 +188,7 @@ def test_light_turns_dark_by_the_button_and_charts_follow(browser: Any, address:
     before, canvas = visit.page.evaluate(colour), visit.page.locator(".chart canvas").first
     drawn = canvas.evaluate("canvas => canvas.toDataURL()")
     visit.page.locator("#theme").click()
-    assert visit.page.evaluate(colour) != before
+    visit.page.wait_for_function(f"before => {colour} !== before", arg=before)
     visit.page.wait_for_function("document.querySelectorAll('.chart canvas').length >= 10")
-    assert visit.page.locator(".chart canvas").first.evaluate("canvas => canvas.toDataURL()") != drawn
+    visit.page.wait_for_function("drawn => document.querySelector('.chart canvas').toDataURL() !== drawn", arg=drawn)
     visit.close()
