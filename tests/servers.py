@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 from urllib.request import urlopen
 
-PATIENCE = 120.0
+PATIENCE = 300.0
 """Seconds for anything that has to happen sooner or later, kernels that compile on a busy machine among it."""
 
 

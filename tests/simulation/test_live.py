@@ -81,13 +81,14 @@ async def test_every_frame_is_decided_and_the_verdicts_are_those_of_a_replay(liv
 
 
 async def test_people_answer_and_the_server_counts_the_truth_as_the_world_does(live: Live) -> None:
-    world = preset("erring-reviewers", cameras=2, frames=200, reviewers={"misses": 0.2, "slips": 0.2})
+    # Who errs now and then does so by the names of cases, which are others in every run: here they always do.
+    world = preset("erring-reviewers", cameras=2, frames=200, reviewers={"misses": 1.0, "slips": 1.0})
     told = await played(
         world, live, review_tokens=tuple(f"{name} token" for name in PEOPLE), truth_token=CHIEF, prefix="site"
     )
     votes = sum(told.votes.values())
     assert votes > 5
-    assert 0 < told.wrong_votes < votes / 2
+    assert told.wrong_votes == votes - told.votes["cannot_tell"]
     assert told.votes == Counter(
         {answer: told.votes[answer] for answer in ("yes", "no", "cannot_tell") if told.votes[answer]}
     )

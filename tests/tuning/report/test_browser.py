@@ -74,9 +74,13 @@ PAINTED = """canvas => {
 }"""
 
 
+def wait_until_painted(page: Any, selector: str) -> None:
+    """Canvases are there a moment before they are drawn on."""
+    page.wait_for_function(f"[...document.querySelectorAll({selector!r})].every(canvas => ({PAINTED})(canvas) > 2)")
+
+
 def test_it_asks_for_nothing_complains_of_nothing_and_fits(visit: Visit, address: str) -> None:
-    for canvas in visit.page.locator(".chart canvas").all():
-        assert canvas.evaluate(PAINTED) > 2
+    wait_until_painted(visit.page, ".chart canvas")
     visit.page.wait_for_load_state("networkidle")
     assert visit.asked == [address]
     assert visit.said == []
@@ -92,8 +96,7 @@ def test_charts_that_were_out_of_sight_are_there_again(visit: Visit) -> None:
     assert before > 0
     visit.page.wait_for_function(f"{shown} === {before}")
     visit.page.evaluate("new Promise(requestAnimationFrame).then(() => new Promise(requestAnimationFrame))")
-    for canvas in visit.page.locator("#scores .chart canvas").all():
-        assert canvas.evaluate(PAINTED) > 2
+    wait_until_painted(visit.page, "#scores .chart canvas")
 
 
 def test_hostile_names_are_shown_and_do_nothing(visit: Visit) -> None:
