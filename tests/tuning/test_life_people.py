@@ -56,7 +56,7 @@ def told_by_the_server(sequence: Sequence, track: int, verdict: Verdict, since: 
         Workspace(),
         Rulings(),
     )
-    order, told = sequence.by_frame(), {}
+    order, told = sequence.by_frame(), dict[int, int]()
     for piece in frames_of(sequence, order.order, order.counts, client_tracks=False).split(1):
         if piece.indices[0] == since:
             rulings.rule(engine, track, verdict)
