@@ -11,6 +11,7 @@ from tertium_server.tuning.assigning import GroupError, members_of, parse_groups
 from tertium_server.tuning.choosing import choose_thresholds
 from tertium_server.tuning.figures import Matching, Scored
 from tertium_server.tuning.fit.model import Effort
+from tertium_server.tuning.limits import Limits
 from tertium_server.tuning.objectives import F1
 from tertium_server.tuning.readers import Labelled
 from tertium_server.tuning.replay import replay
@@ -28,14 +29,15 @@ GROUPS = {"near": ("scene-[01]",), "far": ("scene-2", "scene-3")}
 
 
 def test_groups_have_thresholds_and_figures_of_their_own(labelled: list[Labelled]) -> None:
-    made = tune(labelled, TuneOptions(effort=Effort(0), groups=GROUPS))
+    anywhere = Limits(bounds=(0.0, 1.0))  # said by somebody: plain scenes then say nothing
+    made = tune(labelled, TuneOptions(effort=Effort(0), groups=GROUPS, limits=anywhere))
     for group, members in (("near", labelled[:2]), ("far", labelled[2:])):
         told = made.summary["groups"][group]
         assert told["sequences"] == [one.name for one in members]
         alone = Scored.of(members, [one.sequence.scores for one in members], Matching()).units().curve()
         assert told["all_data"]["raw"]["overall"]["best_f1"] == alone.best().f1
         said = [replay(one.sequence, made.policy).probabilities for one in members]
-        expected = choose_thresholds(Scored.of(members, said, Matching()).units(), F1()).thresholds
+        expected = choose_thresholds(Scored.of(members, said, Matching()).units(), F1(), limits=anywhere).thresholds
         chosen = made.summary["thresholds"]["groups"][group]["classes"]["car"]["box"]
         assert (chosen["yes"], chosen["no"]) == (expected.yes.threshold, expected.no.threshold)
         values = made.policy.model_dump(mode="json")["groups"][group]["classes"]["car"]
