@@ -75,7 +75,7 @@ class Policies:
         await self.stub.ShadowPolicy(pb.ShadowPolicyRequest(version=version))
 
 
-CHANGES = int(os.environ.get("TERTIUM_TEST_CHANGES", "250"))
+CHANGES = int(os.environ.get("TERTIUM_TEST_CHANGES", "1000"))
 """Some, so that all tests together stay quick; 1,000 and more by the variable."""
 
 

@@ -244,8 +244,11 @@ async def _filmed(folder: Path) -> None:
             await call.close()
 
 
-def highest(site: Path, policy: Policy, lines: list[Table]) -> list[float]:
-    """The highest probability of each answered track's life, as replay says it; the track is that of most boxes of its evidence."""
+def highest_of_each(site: Path, policy: Policy, lines: list[Table]) -> list[float]:
+    """The highest probability of each answered track's life, as replay says it: 0 if no track holds half of the boxes of its evidence, or more.
+
+    Of two tracks that hold as many, it is the older.
+    """
     judged = {}
     for sequence in read_detections(site / "recordings", "tertium"):
         decisions = replay(sequence, policy)
@@ -257,10 +260,11 @@ def highest(site: Path, policy: Policy, lines: list[Table]) -> list[float]:
     for one in lines:
         by_box, decisions = judged[one["stream_id"]]
         counts = Counter(by_box[frame["index"], tuple(frame["box"])] for frame in one["frames"])
-        track, _ = counts.most_common(1)[0]
+        track, count = min(counts.items(), key=lambda each: (-each[1], each[0]))
         if policy == asking():
             assert track == one["track_id"] & 0xFFFFFF
-        found.append(float(decisions.track_probabilities[decisions.track_ids == track].max()))
+        highest = float(decisions.track_probabilities[decisions.track_ids == track].max())
+        found.append(highest if 2 * count >= counts.total() else 0.0)
     return found
 
 
@@ -284,7 +288,7 @@ def test_what_is_said_of_thresholds_is_a_weighted_count_of_what_replay_says(site
     for which, judge in (("as_it_was", asking()), ("all_data", policy)):
         pair = judge.judgement(name).track.thresholds
         weights = _stretched(lines, answers)
-        yes = [score >= np.float32(pair.yes) for score in highest(site, judge, lines)]
+        yes = [score >= np.float32(pair.yes) for score in highest_of_each(site, judge, lines)]
         right = sum(w for w, one, said in zip(weights, lines, yes, strict=True) if said and one["answer"] == "yes")
         said = sum(w for w, is_yes in zip(weights, yes, strict=True) if is_yes)
         real = sum(w for w, one in zip(weights, lines, strict=True) if one["answer"] == "yes")
