@@ -1,5 +1,6 @@
 """The demo as people run it: the real command, the real server, the real client."""
 
+import contextlib
 import fcntl
 import os
 import pty
@@ -13,6 +14,7 @@ import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 import psutil
 import pytest
@@ -88,11 +90,24 @@ class Terminal:
         if self.process == 0:  # the child: becomes the demo
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background, where tests may run, ignores it
-            # pytest has loaded readline, which sets COLUMNS and LINES where Python does not see it.
-            os.execve(sys.executable, [*DEMO, *arguments], dict(os.environ))
+            # A terminal's size is its own: pytest has loaded readline, which sets COLUMNS and LINES where Python does not see it, and other tests
+            # may have set them where it does.
+            environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
+            os.execve(sys.executable, [*DEMO, *arguments], environment)
         os.set_blocking(self._file, False)
         self.text = ""
         self._raw = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leaves nothing behind, however the test went."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            demo = psutil.Process(self.process)
+            for process in (demo, *demo.children(recursive=True)):
+                process.kill()
+            os.waitpid(self.process, 0)
 
     def press(self, key: bytes) -> None:
         os.write(self._file, key)
@@ -145,21 +160,21 @@ def _terminate(terminal: Terminal) -> None:
 def test_on_a_terminal_it_draws_a_screen_that_fits_and_can_be_ended_at_any_time_with_its_server(
     columns: int, lines: int, end: Callable[[Terminal], None]
 ) -> None:
-    terminal = Terminal(columns, lines, "--speed", "4")
-    words = ("Tertium judges", "Entrance", "Car park", "What happened, and why", "MAYBE", "/metrics", "evidence")
-    picture = terminal.wait_for_picture(*words, " MAYBE → ")
-    assert len(picture) <= lines
-    assert max(len(line) for line in picture) == columns
-    servers = psutil.Process(terminal.process).children()
-    end(terminal)
-    assert terminal.wait_for_the_end() == 130, terminal.text
-    # What is left is an ordinary screen, with the figures so far.
-    after = terminal.text.split("\x1b[?1049l")[1]
-    assert "a threshold of 0.5 keeps" in after
-    assert "The server drained and stopped." in after
-    assert 0 < row(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", after).replace("\r", ""), "frames")[0] < 1394
-    assert len(servers) == 1
-    assert not any(server.is_running() for server in servers)
+    with Terminal(columns, lines, "--speed", "4") as terminal:
+        words = ("Tertium judges", "Entrance", "Car park", "What happened, and why", "MAYBE", "/metrics", "evidence")
+        picture = terminal.wait_for_picture(*words, " MAYBE → ")
+        assert len(picture) <= lines
+        assert max(len(line) for line in picture) == columns
+        servers = psutil.Process(terminal.process).children()
+        end(terminal)
+        assert terminal.wait_for_the_end() == 130, terminal.text
+        # What is left is an ordinary screen, with the figures so far.
+        after = terminal.text.split("\x1b[?1049l")[1]
+        assert "a threshold of 0.5 keeps" in after
+        assert "The server drained and stopped." in after
+        assert 0 < row(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", after).replace("\r", ""), "frames")[0] < 1394
+        assert len(servers) == 1
+        assert not any(server.is_running() for server in servers)
 
 
 @pytest.mark.parametrize("speed", ["0", "-1", "fast", "nan", "1e9"])
