@@ -209,7 +209,7 @@ class Settings(BaseSettings):
     open_seconds: Seconds = Field(default=30.0, description="How long a call may wait before it sends its Open.")
     scheduling: Scheduling = Field(
         default="batch",
-        description="batch: a thread that has something to do waits for the one that runs, so a busy server takes a third less processor "
+        description="batch: a thread that has something to do waits for the one that runs, so a busy server takes a fifth less processor "
         "time (Linux). normal: it does not; quicker where other programs leave no core free.",
     )
 
