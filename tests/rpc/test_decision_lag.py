@@ -199,7 +199,7 @@ def test_review_sees_every_answer_with_the_frames_that_it_answers() -> None:
     assert indices == list(total.decisions.frame_indices) == list(range(80 - LAG))
     assert review.times[LAG:] == [frame * FRAME_NANOSECONDS for frame in indices], "time is that of the frames judged"
     track = total.decisions.track_ids[0]
-    rows = list(track_in(review.entries, track, 0.0))  # type: ignore[arg-type]
+    rows, _ = track_in(review.entries, track, 0.0)  # type: ignore[arg-type]
     boxes = {round(corner, 3) for message in messages for corner in message.boxes}
     assert len(rows) > 5
     assert {round(row.x1, 3) for row in rows} <= boxes

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tertium.v1 import decision_service_pb2, decisions_pb2, evidence_pb2
-from tertium_server.engine import StreamSettings
+from tertium_server.engine import FrameColumns, StreamSettings
 from tertium_server.logs import get_logger
 from tertium_server.policy.review import ReviewRules
 from tertium_server.review.clerk import Clerk
@@ -25,11 +25,11 @@ from tertium_server.review.gallery import Gallery, SentPicture
 from tertium_server.review.office import ReviewOffice
 from tertium_server.review.pictures import MOST_BYTES
 from tertium_server.review.values import now_micros
-from tertium_server.rpc.film import Entry, Film, frames_of, times_of
+from tertium_server.rpc.film import Entry, Film, frames_of, taken, times_of
 from tertium_server.rpc.twin import twin_class
 
 _RESPONSE: Any = twin_class("DecideResponse")
-_INT64, _FLOAT32, _UINT32 = np.dtype("<i8"), np.dtype("<f4"), np.dtype("<u4")
+_INT64, _FLOAT32 = np.dtype("<i8"), np.dtype("<f4")
 _MOST_EXPECTED = 64
 """Audits whose pictures may be on their way."""
 _MOST_AT_ONCE = 2000
@@ -131,38 +131,38 @@ def _audit_of(stream: Watched, entries: list[Entry], frame: int, rules: ReviewRu
     """A frame with the boxes that were held as YES or MAYBE; None: it was not decided, or is not on the film any more."""
     for entry in reversed(entries):
         decisions = _RESPONSE.FromString(entry[1]).decisions
-        rows = np.flatnonzero(np.frombuffer(decisions.frame_indices, _INT64) == frame)
-        frames = frames_of(entry) if len(rows) else None
-        if frames is None:
+        decided = np.frombuffer(decisions.frame_indices, _INT64)
+        sent = frames_of(entry) if frame in decided else None
+        if sent is None:
             continue
+        frames, row = taken(sent, decided), int(np.flatnonzero(decided == frame)[0])
         settings = stream.settings
         return FrameAudit(
             stream_id=stream.stream_id,
             group=settings.group,
             epoch=stream.epoch,
             frame_index=frame,
-            capture_time=times_of(frames, settings.nominal_fps).get(frame, 0),
+            capture_time=int(times_of(frames, settings.nominal_fps)[row]),
             policy_version=decisions.policy_version,
             decided_at=now_micros(),
             pi=rules.audit_frames,
             deadline=rules.deadline,
-            boxes=tuple(_shown(frames, decisions, int(rows[0]), frame)),
+            boxes=tuple(_shown(frames, decisions, row)),
             frame_width=settings.frame_width,
             frame_height=settings.frame_height,
         )
     return None
 
 
-def _shown(frames: Any, decisions: Any, row: int, frame: int) -> Iterator[ShownBox]:  # noqa: ANN401 - columns, and a twin
-    """Boxes of a response's row, as they were sent: those that were not held as NO."""
-    counts = np.frombuffer(decisions.detection_counts, _UINT32).astype(np.int64)
-    first, count = int(counts[:row].sum()), int(counts[row])
-    probabilities = np.frombuffer(decisions.probabilities, _FLOAT32)[first : first + count].tolist()
-    verdicts = np.frombuffer(decisions.verdicts, np.uint8)[first : first + count].tolist()
-    starts = np.cumsum(frames.counts, dtype=np.int64) - frames.counts
-    place = int(np.flatnonzero(frames.indices == frame)[0])  # of two of one index the second was refused
-    boxes = frames.boxes[int(starts[place]) : int(starts[place]) + count].tolist()
-    for (x1, y1, x2, y2), probability, verdict in zip(boxes, probabilities, verdicts, strict=True):
+def _shown(frames: FrameColumns, decisions: Any, row: int) -> Iterator[ShownBox]:  # noqa: ANN401 - a twin
+    """Boxes of a row of what was decided, as they were sent: those that were not held as NO."""
+    first, count = int(frames.counts[:row].sum(dtype=np.int64)), int(frames.counts[row])
+    here = slice(first, first + count)
+    probabilities = np.frombuffer(decisions.probabilities, _FLOAT32)[here].tolist()
+    verdicts = np.frombuffer(decisions.verdicts, np.uint8)[here].tolist()
+    for (x1, y1, x2, y2), probability, verdict in zip(
+        frames.boxes[here].tolist(), probabilities, verdicts, strict=True
+    ):
         if verdict != decisions_pb2.VERDICT_NO:
             yield ShownBox(x1, y1, x2, y2, probability, is_yes=verdict == decisions_pb2.VERDICT_YES)
 

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tertium_server.quality.ledger import Heading, Ledger, Message
-from tertium_server.rpc.film import frames_of
+from tertium_server.rpc.film import frames_of, taken
 from tertium_server.rpc.twin import twin_class
 
 _RESPONSE: Any = twin_class("DecideResponse")
-_INT64, _FLOAT32, _UINT32, _UINT8 = np.dtype("<i8"), np.dtype("<f4"), np.dtype("<u4"), np.dtype("u1")
+_INT64, _FLOAT32, _UINT8 = np.dtype("<i8"), np.dtype("<f4"), np.dtype("u1")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,31 +59,28 @@ def classes_of(ledger: Ledger, stream_id: str, epoch: int, index: int) -> frozen
 
 def _frames(heading: Heading, message: Message, wanted: set[int]) -> Iterator[DecidedFrame]:
     decisions = _RESPONSE.FromString(message.response).decisions
-    decided = np.frombuffer(decisions.frame_indices, _INT64).tolist()
-    if not wanted.intersection(decided):
+    decided = np.frombuffer(decisions.frame_indices, _INT64)
+    if not wanted.intersection(decided.tolist()):
         return
-    frames = frames_of((message.request, message.response))
-    if frames is None:
+    sent = frames_of((message.request, message.response))
+    if sent is None:
         return
-    counts = np.frombuffer(decisions.detection_counts, _UINT32).astype(np.int64)
-    starts = np.cumsum(counts) - counts
+    frames = taken(sent, decided)
+    ends = np.cumsum(frames.counts, dtype=np.int64).tolist()
     probabilities = np.frombuffer(decisions.probabilities, _FLOAT32)
     verdicts = np.frombuffer(decisions.verdicts, _UINT8)
-    # Refused frames have detections in the request, too: of two of one index the second was refused.
-    sent = np.cumsum(frames.counts, dtype=np.int64) - frames.counts
-    sent_at = dict(zip(frames.indices[::-1].tolist(), sent[::-1].tolist(), strict=True))
     names = heading.class_names
     only = next(iter(names.values()))
-    for row, index in enumerate(decided):
+    for index, first, end in zip(decided.tolist(), [0, *ends], ends, strict=False):
         if index in wanted:
-            here, count, there = int(starts[row]), int(counts[row]), sent_at[index]
-            ids = frames.class_ids[there : there + count].tolist()
+            here = slice(first, end)
+            ids = frames.class_ids[here].tolist()
             yield DecidedFrame(
                 heading.epoch,
                 index,
                 message.decided_at,
-                frames.boxes[there : there + count],
-                tuple(names[number] for number in ids) if len(frames.class_ids) else (only,) * count,
-                verdicts[here : here + count],
-                probabilities[here : here + count],
+                frames.boxes[here],
+                tuple(names[number] for number in ids) if len(frames.class_ids) else (only,) * (end - first),
+                verdicts[here],
+                probabilities[here],
             )

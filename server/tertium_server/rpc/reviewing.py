@@ -29,7 +29,6 @@ from tertium_server.review.watch import Decided, TrackNews
 from tertium_server.rpc.film import track_in
 from tertium_server.rpc.frame_audits import FrameAuditor
 from tertium_server.rpc.letters import Letter, ask_for_pictures, remind, tell
-from tertium_server.rpc.levels import levels_in
 from tertium_server.rpc.stream_review import StreamReview
 from tertium_server.rpc.track_news import Report, news_in
 
@@ -267,7 +266,7 @@ class ReviewLink:
 
     @staticmethod
     def _footage(review: StreamReview, decision: Decision) -> Footage:
-        frames = track_in(review.film.entries(), decision.track_id, review.settings.nominal_fps)
+        frames, levels = track_in(review.film.entries(), decision.track_id, review.settings.nominal_fps)
         thresholds = review.policy.judgement(decision.class_name).box.thresholds
         settings = review.settings
         return Footage(
@@ -276,7 +275,7 @@ class ReviewLink:
             settings.frame_height,
             thresholds.yes,
             thresholds.no,
-            tuple(levels_in(review.film.entries(), decision.track_id)),
+            tuple(levels),
         )
 
     def _ask(self, review: StreamReview, decision: Decision, case: str, frames: Sequence[FrameOfTrack]) -> None:
