@@ -152,7 +152,7 @@ def tune(  # noqa: PLR0913  # the options of the command line
         typer.Option(
             min=2,
             help="Folds of cross-validation, by sequence.",
-            show_default="one a sequence, at most 5",
+            show_default="one a sequence, at most 10; of one sequence 5 blocks",
             rich_help_panel=_TUNING,
         ),
     ] = None,
