@@ -56,3 +56,16 @@ def test_a_sandbox_that_forbids_it_is_told_of_and_nothing_else() -> None:
     assert done.stdout.split()[0] == "False"
     assert "scheduled as by default" in done.stderr
     assert "not here" in done.stderr
+
+
+def test_the_server_hands_the_interpreter_over_soon() -> None:
+    script = "import sys\nfrom tertium_server.app.scheduling import hand_over_soon\n{}\nprint(sys.getswitchinterval())"
+    before, after = (
+        float(
+            subprocess.run(
+                [sys.executable, "-c", script.format(call)], capture_output=True, text=True, check=True
+            ).stdout
+        )
+        for call in ("", "hand_over_soon()")
+    )
+    assert after < before / 10

@@ -133,6 +133,12 @@ def test_what_the_spool_gives_back_is_what_it_was_given(tmp_path: Path) -> None:
     assert found[1] == batch
 
 
+def test_a_batch_that_another_process_books_while_room_is_looked_for_costs_none(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, 1 << 20)
+    (tmp_path / "1-2.json").symlink_to(tmp_path / "booked")  # listed, and gone when it is looked at
+    assert spool.put([booking(1)])
+
+
 def test_a_damaged_batch_is_set_aside_and_the_others_go_on(tmp_path: Path) -> None:
     spool = Spool(tmp_path, 1 << 20)
     spool.put([booking(1)])
@@ -197,3 +203,12 @@ def test_bookings_do_not_set_off_chores_but_a_nudge_does(
     now[0] = 105.0
     clerk.work()
     assert rare == [100.0, 105.0]
+
+
+def test_the_clerk_may_rest_after_every_hundred_bookings(sqlite: Database, tmp_path: Path) -> None:
+    clerk = Clerk(office(sqlite), Spool(tmp_path / "spool", 1 << 20))
+    for track in range(250):
+        clerk.submit(booking(track))
+    booked: list[int] = []
+    clerk.work(lambda: booked.append(cases(sqlite)))
+    assert booked == [100, 200, 250]

@@ -156,6 +156,15 @@ def test_a_confident_track_is_audited_when_it_ends(setup: Set) -> None:
     assert (case.source, case.pi) == (Source.AUDIT_YES, 1.0)
 
 
+def test_the_reviewing_thread_may_rest_after_each_track(setup: Set) -> None:
+    stream = setup.open()
+    setup.play(stream, [one_frame(index, [(*BOX, 0.97), (400.0, 100.0, 460.0, 240.0, 0.97)]) for index in range(40)])
+    setup.end(stream)
+    decided: list[int] = []
+    setup.link.work(lambda: decided.append(setup.clerk.state.waiting))
+    assert sorted(set(decided) - {0}) == [1, 2]
+
+
 def unlikely(first: int, last: int) -> list[Frames]:
     """An object with scores that never get it out of NO."""
     return [one_frame(index, [(*BOX, 0.02)]) for index in range(first, last)]

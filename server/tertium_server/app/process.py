@@ -10,7 +10,7 @@ import sys
 
 import uvloop
 
-from tertium_server.app.scheduling import schedule_threads
+from tertium_server.app.scheduling import hand_over_soon, schedule_threads
 from tertium_server.app.service import Service
 from tertium_server.config import Settings, load_settings
 from tertium_server.errors import StartError
@@ -33,6 +33,7 @@ def run(settings: Settings) -> int:
     """Runs the server until SIGTERM or SIGINT; returns the exit code. A second signal ends it at once."""
     configure_logs(settings.log_level, settings.log_format)
     schedule_threads(settings.scheduling)
+    hand_over_soon()
     try:
         return uvloop.run(_run(settings))
     except StartError as error:
@@ -58,7 +59,13 @@ async def _run(settings: Settings) -> int:
     tasks: set[asyncio.Task[None]] = set()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
-    loop.add_signal_handler(signal.SIGHUP, lambda: tasks.add(loop.create_task(service.look_for_policies())))
+
+    def on_hangup() -> None:
+        task = loop.create_task(service.look_for_policies())
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, on_hangup)
     starting = asyncio.create_task(service.start())
     stop = asyncio.create_task(stopping.wait())
     await asyncio.wait((starting, stop), return_when=asyncio.FIRST_COMPLETED)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
 import tomllib
 from collections.abc import Mapping
@@ -13,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from tertium_server.errors import DeniedError, StartError, UnauthenticatedError
+from tertium_server.storage.once import write_once
 
 _TOKEN_FILE = "review-token"  # noqa: S105 - a file's name
+_TOKEN_BYTES = 24
+_SHORTEST_TOKEN = 16
 _MOST_NAME = 256
 
 
@@ -58,7 +60,7 @@ class Gate:
         Raises:
             UnauthenticatedError: It is nobody's.
         """
-        caller = self._callers.get(_hash(token))
+        caller = self._callers.get(_hash(token)) if token else None
         if caller is None:
             raise UnauthenticatedError("no token, or one that is not known; show one as: authorization: Bearer TOKEN")
         return caller
@@ -84,7 +86,7 @@ class Gate:
         """The gate of a data folder with one token for everything, made at the first start.
 
         Raises:
-            StartError: The folder can't be written.
+            StartError: The folder can't be written, or the token in it not be read.
         """
         try:
             token = make_or_read_token(folder)
@@ -94,15 +96,20 @@ class Gate:
 
 
 def make_or_read_token(folder: Path) -> str:
-    """The token of a data folder; its file is for its owner's eyes only."""
+    """The token of a data folder; its file is for its owner's eyes only.
+
+    Raises:
+        OSError: The file can't be made or read.
+        StartError: It holds no token.
+    """
     path = folder / _TOKEN_FILE
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text(encoding="ascii").strip()
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        token = secrets.token_urlsafe(24)
-        file.write(token + "\n")
+    if not path.exists():
+        write_once(path, f"{secrets.token_urlsafe(_TOKEN_BYTES)}\n".encode())
+    token = path.read_text(encoding="utf-8", errors="replace").strip()
+    if len(token) < _SHORTEST_TOKEN:  # an empty one would be that of everybody who shows none
+        raise StartError(
+            f"{path}: holds {len(token)} characters, a token has {_SHORTEST_TOKEN} or more; delete the file, and another is made"
+        )
     return token
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import Connection, and_, exists, or_, select, update
+from sqlalchemy import Connection, and_, exists, func, or_, select, update
 
 from tertium_server.review.rows import to_answer
 from tertium_server.review.values import DecidedBy, StreamAnswer
@@ -44,6 +44,17 @@ def standing(connection: Connection, stream: str, epoch: int) -> list[StreamAnsw
         .limit(_MOST)
     )
     return [to_answer(row) for row in connection.execute(query).mappings()]
+
+
+def decided_first(connection: Connection, cases: Collection[str]) -> set[str]:
+    """Those of some cases that people or a deadline have just decided for the first time: what was taken back and said anew is no second one."""
+    query = (
+        select(_answers.case_id)
+        .where(_answers.case_id.in_(sorted(cases)), _answers.decided_by != DecidedBy.MACHINE.value)
+        .group_by(_answers.case_id)
+        .having(func.count() == 1)
+    )
+    return set(connection.execute(query).scalars())
 
 
 def mark_delivered(connection: Connection, seqs: Sequence[int], epoch: int, frame: int, now: int) -> None:

@@ -13,13 +13,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tertium_server.logs import Throttle, get_logger
+from tertium_server.pacing import Pacer, Rest, go_on
 from tertium_server.review.booking import id_of
 from tertium_server.review.office import ReviewOffice
 from tertium_server.review.spool import Spool
 from tertium_server.review.values import Booking, ClerkState
 from tertium_server.storage import StoreUnavailableError
 
-_BATCH = 500
+_BATCH = 100
+"""Bookings of one transaction: some ten milliseconds of work."""
 _GATHER_SECONDS = 0.05
 """How long the clerk waits for others to share a transaction: a commit waits for the disk."""
 _IDLE_SECONDS = 0.5
@@ -61,6 +63,7 @@ class Clerk:
         self._wake = threading.Event()
         self._nudged = False
         self._stopping = False
+        self._pacer = Pacer()
         self._lost = 0
         self._away_until: float | None = None
         self._log = get_logger("review")
@@ -117,12 +120,16 @@ class Clerk:
             if not self._stopping:
                 time.sleep(_GATHER_SECONDS)
             self._wake.clear()
-            self.work()
+            self.work(self._rest)
         self.work()
         while self._bookings:
             self._keep([booking for booking, _ in self._gather()])
 
-    def work(self) -> None:
+    def _rest(self) -> None:
+        if not self._stopping and len(self._bookings) < self._most_waiting // 2:
+            self._pacer.rest()
+
+    def work(self, rest: Rest = go_on) -> None:
         """Does everything there is to do now. Called by the clerk's own thread, and by tests."""
         if self._away_until is not None and time.monotonic() < self._away_until:
             self._spool_overflow()
@@ -131,9 +138,9 @@ class Clerk:
             while self._preparations:
                 self._preparations[0]()
                 del self._preparations[0]
-            self._empty_spool()
-            self._book()
-            self._run_errands()
+            self._empty_spool(rest)
+            self._book(rest)
+            self._run_errands(rest)
             self._away_until = None
         except StoreUnavailableError as error:
             self._away_until = time.monotonic() + _RETRY_SECONDS
@@ -142,9 +149,9 @@ class Clerk:
         except Exception as error:  # noqa: BLE001 - whatever it was, the next round may do better, and cases must go on
             self._complain("the review clerk failed at something", error)
         else:
-            self._do_chores()
+            self._do_chores(rest)
 
-    def _do_chores(self) -> None:
+    def _do_chores(self, rest: Rest) -> None:
         # Not at each batch of bookings: chores ask the store, and bookings come many times a second.
         nudged, self._nudged = self._nudged, False
         for chore in self._chores:
@@ -158,8 +165,9 @@ class Clerk:
                 self._complain("the store is away; cases wait", error)
             except Exception as error:  # noqa: BLE001 - one chore's trouble must not keep the others undone
                 self._complain("the review clerk failed at a chore", error)
+            rest()
 
-    def _book(self) -> None:
+    def _book(self, rest: Rest) -> None:
         while self._bookings:
             callers = self._gather()
             batch = [booking for booking, _ in callers]
@@ -176,6 +184,7 @@ class Clerk:
                 name = id_of(booking.decision)
                 if name in ids:
                     opened(name)
+            rest()
 
     def _book_one_by_one(self, batch: list[Booking]) -> None:
         for booking in batch:
@@ -190,17 +199,19 @@ class Clerk:
     def _gather(self) -> list[tuple[Booking, Opened]]:
         return [self._bookings.popleft() for _ in range(min(_BATCH, len(self._bookings)))]
 
-    def _empty_spool(self) -> None:
+    def _empty_spool(self, rest: Rest) -> None:
         while (found := self._spool.oldest()) is not None:
             file, batch = found
             self._office.book(batch)
             self._spool.remove(file)
+            rest()
 
-    def _run_errands(self) -> None:
+    def _run_errands(self, rest: Rest) -> None:
         while self._errands:
             errand = self._errands[0]
             errand()
             self._errands.popleft()
+            rest()
 
     def _spool_overflow(self) -> None:
         """What waits in memory goes to the disk, where a crash can't reach it."""

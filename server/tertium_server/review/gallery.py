@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, delete, exists, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, exists, select, update
 
 from tertium_server.logs import Throttle, get_logger
 from tertium_server.review.blobs import Blobs, picture_key
@@ -120,6 +120,11 @@ class Gallery:
 
     def sweep(self) -> None:
         """Deletes the blobs whose rows are gone. What can't be deleted now is tried again the next time."""
+        while self._sweep_some():
+            pass
+
+    def _sweep_some(self) -> bool:
+        """Deletes some of them; whether there may be more that can be."""
         with self._store.read() as connection:
             query = select(review.blob_deletions.c.key).limit(_DELETIONS_AT_A_TIME)
             keys = connection.execute(query).scalars().all()
@@ -133,8 +138,7 @@ class Gallery:
         if gone:
             with self._store.write() as connection:
                 connection.execute(delete(review.blob_deletions).where(review.blob_deletions.c.key.in_(gone)))
-            if len(keys) == _DELETIONS_AT_A_TIME:
-                self.sweep()
+        return bool(gone) and len(keys) == _DELETIONS_AT_A_TIME
 
     def _record(self, case: str, rows: list[dict[str, object]]) -> None:
         frames = [row["frame_index"] for row in rows]
@@ -150,19 +154,18 @@ class Gallery:
     @staticmethod
     def _forget(connection: Connection, condition: object) -> int:
         """Takes rows out of the gallery, and leaves word to delete their blobs."""
-        query = select(_pictures.key, _pictures.case_id).where(condition)  # type: ignore[arg-type]  # what and_ gives
-        found = connection.execute(query).all()
-        keys = [key for key, _ in found]
-        if not keys:
+        gone = delete(review.pictures).where(condition)  # type: ignore[arg-type]  # what and_ gives
+        found = connection.execute(gone.returning(_pictures.key, _pictures.case_id)).all()
+        if not found:
             return 0
         now = now_micros()
-        connection.execute(review.blob_deletions.insert(), [{"key": key, "asked_at": now} for key in keys])
-        connection.execute(delete(review.pictures).where(condition))  # type: ignore[arg-type]
-        touched = sorted({case for _, case in found})
+        connection.execute(review.blob_deletions.insert(), [{"key": key, "asked_at": now} for key, _ in found])
+        # One by one: there may be more of them than a statement takes parameters.
+        touched = update(review.evidence).where(review.evidence.c.case_id == bindparam("case"))
         connection.execute(
-            update(review.evidence).where(review.evidence.c.case_id.in_(touched)).values(pictures="deleted")
+            touched.values(pictures="deleted"), [{"case": case} for case in sorted({case for _, case in found})]
         )
-        return len(keys)
+        return len(found)
 
     def _complain(self, name: str, frame: int, error: Exception) -> None:
         held = self._complaints.admit(type(error).__name__)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from tertium_server.metrics import OTHER, LatencyHistogram
 from tertium_server.review.decided import DecidedTracks
 from tertium_server.review.syncing import SyncMetrics
-from tertium_server.review.values import Answer, Case, ClerkState, DecidedBy, Decision, Source, State
+from tertium_server.review.values import Answer, Case, ClerkState, DecidedBy, Decision, Outcome, Source, State
 
 RESOLUTION_BOUNDS = (5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 43_200.0, 86_400.0)
 HANDLING_BOUNDS = (2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 900.0)
@@ -77,9 +77,9 @@ class ReviewMetrics(Collector):
         with self._lock:
             self._leases[event] += count
 
-    def voted(self, before: Case, after: Case, answer: Answer, now: int) -> None:
+    def voted(self, before: Case, outcome: Outcome, answer: Answer, now: int) -> None:
         """A vote was taken."""
-        name, source = self._class(before.class_name), before.source.value
+        name, source, after = self._class(before.class_name), before.source.value, outcome.case
         with self._lock:
             self._votes[name, source, answer.value] += 1
             if before.machine_verdict.value not in {answer.value, "maybe"} and answer is not Answer.CANNOT_TELL:
@@ -87,7 +87,7 @@ class ReviewMetrics(Collector):
             if before.source is Source.GOLD:
                 right = "right" if answer is before.gold_answer else "wrong"
                 self._gold["cannot_tell" if answer is Answer.CANNOT_TELL else right] += 1
-            if before.lease_granted_at is not None:
+            if before.lease_granted_at is not None and not outcome.fenced:  # else the lease is another's
                 self._handling[source].observe((now - before.lease_granted_at) * _MICROS)
             if after.state is State.CLOSED and before.state is not State.CLOSED:
                 self._resolution[source].observe((now - before.opened_at) * _MICROS)
@@ -98,21 +98,22 @@ class ReviewMetrics(Collector):
             for decision in decisions:
                 self._decided.booked(decision)
 
-    def decided(self, before: Case, after: Case) -> None:
-        """People looked at a case: its track got its final verdict, or another one."""
+    def decided(self, before: Case, after: Case, *, first: bool) -> None:
+        """People looked at a case: its track got its final verdict, or another. ``first``: none was final before, not even for a while."""
         final = before.decided_by is not DecidedBy.MACHINE or before.source is not Source.MAYBE
         with self._lock:
             if not final and after.decided_by is not DecidedBy.MACHINE:
-                self._decided.settled(after)
+                if first:
+                    self._decided.settled(after)
             elif final and after.verdict is not before.verdict:
                 self._revisions[self._class(before.class_name)] += 1
 
-    def expired(self, cases: Sequence[Case]) -> None:
-        """Deadlines passed without an answer."""
+    def expired(self, cases: Sequence[Case], first: Collection[str]) -> None:
+        """Deadlines passed without an answer. ``first``: ids of those of which nothing was final before."""
         with self._lock:
             for case in cases:
                 self._missed[case.source.value] += 1
-                if case.source is Source.MAYBE and case.decided_by is DecidedBy.DEADLINE:
+                if case.source is Source.MAYBE and case.decided_by is DecidedBy.DEADLINE and case.id in first:
                     self._decided.settled(case)
 
     # ------------------------------------------------------------------ what is told

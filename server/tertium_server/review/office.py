@@ -124,9 +124,10 @@ class ReviewOffice:
                 lease = queue.lease_again(connection, case, reviewer, self.rules, now)
                 token = "" if lease is None else lease.token
             outcome = voting.vote(connection, case, reviewer, token, ballot, now, targets=self.targets)
+            first = answers.decided_first(connection, [case])
         if self.metrics is not None and not outcome.repeated:
-            self.metrics.voted(before, outcome.case, ballot.answer, now)
-            self.metrics.decided(before, outcome.case)
+            self.metrics.voted(before, outcome, ballot.answer, now)
+            self.metrics.decided(before, outcome.case, first=bool(first))
         self.on_answers()
         return outcome
 
@@ -139,9 +140,10 @@ class ReviewOffice:
         """
         with self.store.write() as connection:
             now = self.clock()
-            voting.undo(connection, case, reviewer, now, targets=self.targets)
+            before = find_case(connection, case, lock=True)
+            after = voting.undo(connection, case, reviewer, now, targets=self.targets)
             lease = queue.lease_again(connection, case, reviewer, self.rules, now)
-        self.on_answers()
+        self._taken_back(before, after)
         return lease
 
     def retract(self, case: str, reviewer: str) -> None:
@@ -153,7 +155,14 @@ class ReviewOffice:
         """
         with self.store.write() as connection:
             now = self.clock()
-            voting.undo(connection, case, reviewer, now, within=now, targets=self.targets)
+            before = find_case(connection, case, lock=True)
+            after = voting.undo(connection, case, reviewer, now, within=now, targets=self.targets)
+        self._taken_back(before, after)
+
+    def _taken_back(self, before: Case, after: Case) -> None:
+        """A vote was taken back: what held by it is corrected."""
+        if self.metrics is not None:
+            self.metrics.decided(before, after, first=False)
         self.on_answers()
 
     def withdraw(self, case: str) -> bool:
@@ -169,9 +178,10 @@ class ReviewOffice:
         """Lets defaults hold where deadlines have passed."""
         with self.store.write() as connection:
             expired = voting.expire(connection, self.clock(), targets=self.targets)
+            first = answers.decided_first(connection, [case.id for case in expired]) if expired else set[str]()
         if expired:
             if self.metrics is not None:
-                self.metrics.expired(expired)
+                self.metrics.expired(expired, first)
             self.on_answers()
         return expired
 

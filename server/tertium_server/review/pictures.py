@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from dataclasses import dataclass
 
 from PIL import Image
@@ -47,9 +46,8 @@ def make_safe(data: bytes) -> SafePicture:
     if len(data) > MOST_BYTES:
         raise PictureRefusedError(f"it has {len(data)} bytes; {MOST_BYTES} are the most")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # Pillow warns of pictures that are suspiciously large
-            return _encoded(data)
+        # Pillow's warnings are left alone: filters are the whole process's, and other threads would meet them, or be left with them.
+        return _encoded(data)
     except PictureRefusedError:
         raise
     except Exception as error:

@@ -49,7 +49,7 @@ class Spool:
             self._last = max(self._last + 1, time.time_ns())
             path = self._folder / f"{self._last:020d}-{os.getpid()}{_SUFFIX}"
             try:
-                if sum(file.stat().st_size for file in self._files()) + len(content) > self._most_bytes:
+                if sum(map(_size, self._files())) + len(content) > self._most_bytes:
                     return False
                 _write_durably(path, content)
             except OSError as error:
@@ -79,6 +79,14 @@ class Spool:
 
     def _files(self) -> list[Path]:
         return sorted(self._folder.glob(f"[0-9]*{_SUFFIX}"))
+
+
+def _size(file: Path) -> int:
+    """Bytes of a file; 0: another process has booked it a moment ago."""
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _write_durably(path: Path, content: bytes) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from tertium.v1 import evidence_pb2
 from tertium_server.engine import StreamSettings
 from tertium_server.logs import Throttle, get_logger
+from tertium_server.pacing import Pacer, Rest, go_on
 from tertium_server.policy import Policy
 from tertium_server.policy.review import ReviewRules
 from tertium_server.review.booking import id_of
@@ -34,6 +35,8 @@ from tertium_server.rpc.track_news import Report, news_in
 
 _TICK_SECONDS = 0.2
 _MOST_HANDED_OVER = 20_000
+_UNHURRIED = _MOST_HANDED_OVER // 4
+"""Reports that may wait before there is no more time for rests."""
 _MOST_SENT = 64
 _REMEMBERED = 256
 """Streams without a call that are kept in mind, each with its film."""
@@ -86,6 +89,7 @@ class ReviewLink:
         self._backlog = _Backlog()
         self._wake = threading.Event()
         self._stopping = False
+        self._pacer = Pacer()
         self._log = get_logger("review")
         self._complaints = Throttle()
         self._thread = threading.Thread(target=self._run, name="tertium-review", daemon=True)
@@ -201,11 +205,15 @@ class ReviewLink:
         while not self._stopping:
             self._wake.wait(_TICK_SECONDS)
             self._wake.clear()
-            self.work()
+            self.work(self._rest)
             time.sleep(_TICK_SECONDS / 10)  # a busy server's news come in bunches
         self.work()
 
-    def work(self) -> None:
+    def _rest(self) -> None:
+        if not self._stopping and len(self._backlog.entries) < _UNHURRIED:
+            self._pacer.rest()
+
+    def work(self, rest: Rest = go_on) -> None:
         """Does all there is to do now. Called by the link's own thread, and by tests."""
         with self._lock:
             reviews = list(self._streams.values())
@@ -213,13 +221,16 @@ class ReviewLink:
         times = {review: review.reached for review in reviews if review.watch.waiting}
         while self._backlog.entries:
             review, told = self._backlog.entries.popleft()
-            self._guarded(lambda: self._read(review, told))  # noqa: B023 - called here and now
+            self._guarded(lambda: self._read(review, told, rest))  # noqa: B023 - called here and now
+            rest()
         for review, moment in times.items():
-            self._guarded(lambda: self._decide(review, review.watch.advance(moment)))  # noqa: B023 - as above
+            self._guarded(lambda: self._decide(review, review.watch.advance(moment), rest))  # noqa: B023 - as above
+            rest()
         self._audit_frames(reviews)
         while self._backlog.evidence:
             evidence = self._backlog.evidence.popleft()
             self._guarded(lambda: self._develop(evidence))  # noqa: B023 - as above
+            rest()
         self._let_go(reviews)
 
     def _guarded(self, work: Callable[[], None]) -> None:
@@ -230,14 +241,15 @@ class ReviewLink:
             if held is not None:
                 self._log.error("review failed at a message", error=repr(error), held_back=held)
 
-    def _read(self, review: StreamReview, told: Report) -> None:
+    def _read(self, review: StreamReview, told: Report, rest: Rest) -> None:
         """Takes in what a stream's engine tells of tracks."""
         for news in news_in(told):
-            self._decide(review, review.watch.take(news))
+            self._decide(review, review.watch.take(news), rest)
 
-    def _decide(self, review: StreamReview, decided: Sequence[Decided]) -> None:
+    def _decide(self, review: StreamReview, decided: Sequence[Decided], rest: Rest = go_on) -> None:
         for each in decided:
             self._book(review, each)
+            rest()
 
     def _book(self, review: StreamReview, decided: Decided) -> None:
         news = decided.news

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import RowMapping
 
+from tertium_server.errors import RequestError
 from tertium_server.logs import Throttle, get_logger
 from tertium_server.review import outbox
 from tertium_server.review.bridges import books
@@ -248,8 +249,10 @@ class Bridge:
             for reviewer, answer in wanted.items():
                 if known.get(reviewer) is not answer:
                     self._office.vote_elsewhere(task.case_id, reviewer, answer, origin=self.name)
-        except CaseNotFoundError as error:  # a task that was copied from another project, say
-            self._complain("a task is of a case that there is not", error)
+        except (
+            RequestError
+        ) as error:  # a task that was copied from another project, say; it must not keep the others from being read
+            self._complain("the answers of a task can't be taken", error)
 
     # ------------------------------------------------------------------ trouble
 
