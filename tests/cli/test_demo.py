@@ -24,7 +24,7 @@ from tertium_server.demo.cameras import load_cameras
 from tertium_server.policy import default_policy
 from tertium_server.tuning.replay import replay
 from tertium_server.tuning.summary import summarize
-from tests.servers import PATIENCE
+from tests.servers import PATIENCE, wait_until
 
 DEMO = [sys.executable, "-m", "tertium_server.cli", "demo"]
 
@@ -175,6 +175,30 @@ def test_on_a_terminal_it_draws_a_screen_that_fits_and_can_be_ended_at_any_time_
         assert 0 < row(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", after).replace("\r", ""), "frames")[0] < 1394
         assert len(servers) == 1
         assert not any(server.is_running() for server in servers)
+
+
+def is_gone(process: psutil.Process) -> bool:
+    """Whether it runs no more; where nobody asks for the exit code of orphans, something of them stays."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.status() == psutil.STATUS_ZOMBIE
+    return True
+
+
+def test_a_demo_that_is_killed_leaves_neither_its_server_nor_its_folder_behind(tmp_path: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen([*DEMO, "--speed", "1"], stdout=subprocess.PIPE, text=True, env=environment) as demo:
+        try:
+            assert any("It serves on" in line for line in demo.stdout or ())
+            [server] = psutil.Process(demo.pid).children()
+            [folder] = tmp_path.iterdir()
+        finally:
+            demo.kill()
+    try:
+        wait_until(lambda: is_gone(server), "the end of a server whose demo was killed")
+    finally:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            server.kill()
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("speed", ["0", "-1", "fast", "nan", "1e9"])

@@ -1,4 +1,4 @@
-"""The demo's server: `tertium serve` as a process of its own, with its built-in policy, on free ports."""
+"""The demo's server: that of `tertium serve` as a process of its own, with its built-in policy, on free ports."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class DemoServer:
     """The server while the demo runs: `with DemoServer(...) as server`."""
 
     def __init__(self, groups: Iterable[str], classes: Iterable[str]) -> None:
-        self._names = ["--groups", ",".join(groups), "--classes", ",".join(classes)]
+        self._names = {"TERTIUM_GROUPS": ",".join(groups), "TERTIUM_CLASSES": ",".join(classes)}
         self._folder = tempfile.TemporaryDirectory(prefix="tertium-demo-")
         self._process: subprocess.Popen[bytes] | None = None
         self.listen = ""
@@ -40,23 +40,15 @@ class DemoServer:
 
     def __enter__(self) -> Self:
         path = Path(self._folder.name)
-        command = [
-            sys.executable,
-            "-m",
-            "tertium_server.cli",
-            "serve",
-            "--listen",
-            "127.0.0.1:0",
-            "--metrics-port",
-            "0",
-        ]
         # Whatever the person has set up for a server of their own is not meant for this one.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TERTIUM_")}
+        environment |= {"TERTIUM_LISTEN": "127.0.0.1:0", "TERTIUM_METRICS_PORT": "0", **self._names}
+        environment["TERTIUM_DATA_DIR"] = str(path / "data")
         try:
             with (path / "log").open("wb") as log:
                 self._process = subprocess.Popen(  # noqa: S603  # our own command
-                    [*command, "--data-dir", str(path / "data"), *self._names],
-                    stdin=subprocess.DEVNULL,
+                    [sys.executable, "-m", "tertium_server.demo.child", str(path)],
+                    stdin=subprocess.PIPE,  # closed when this process is gone, however it went: child.py waits for that
                     stdout=log,
                     stderr=log,
                     env=environment,
@@ -104,4 +96,6 @@ class DemoServer:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        if process is not None and process.stdin is not None:
+            process.stdin.close()
         self._folder.cleanup()
