@@ -25,7 +25,7 @@ _PAGE = """<!doctype html>
 <body>
 <header>
   <h1>Tertium</h1>
-  <nav aria-label="Pages"><a href="/live">Live</a><a href="/review">Review</a><a href="/runbook" aria-current="page">Runbook</a></nav>
+  <nav aria-label="Pages"><!-- other pages --><a href="/runbook" aria-current="page">Runbook</a></nav>
 </header>
 
 <main>

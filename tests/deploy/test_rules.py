@@ -90,7 +90,7 @@ async def test_every_alert_leads_to_an_anchor_of_a_page_that_the_server_shows(tm
         assert dict(anchors) == {alert["alert"].lower(): alert["alert"] for alert in rules("alerts.yaml")}
         # Its links, and the files it is made of, are there too, and none leads into the repository.
         links = set(re.findall(r'(?:href|src)="([^"]*)"', page.text))
-        assert {"/runbook/page.css", "/runbook/runbook.css", "/live"} <= links
+        assert {"/runbook/page.css", "/runbook/runbook.css", "/live", "/review"} <= links
         for link in links:
             assert (await client.get(link)).status_code == 200, link
         assert (await client.get("/runbook/review.js")).status_code == 404

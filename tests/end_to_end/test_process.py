@@ -54,6 +54,7 @@ def test_while_it_runs_server_json_tells_where_it_is_and_its_log_when_it_began_a
     by_default = [] if in_batches else ["threads are scheduled as by default"]  # where a sandbox forbids anything else
     assert [line["event"] for line in lines] == [*by_default, "listening", "serving", "draining", "stopped"]
     assert {"listen", "metrics", "policy", "version"} <= set(lines[-3])
+    assert lines[-3]["review"] == f"http://{server.metrics}/review"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -224,6 +224,7 @@ def test_somebody_signs_in_and_sees_how_it_goes(
     tab.on("console", lambda message: complaints.append(message.text) if "Security" in message.text else None)
     tab.goto(f"{page.address}/live")
     tab.wait_for_selector("#door:not([hidden])")
+    assert "review-token in its data folder" in tab.locator("#door").inner_text()
     tab.fill("#token", "anna token")
     tab.keyboard.press("Enter")
     tab.wait_for_selector("#board:not([hidden])")

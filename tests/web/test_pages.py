@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as plain
 
 from tertium_server.errors import StartError
+from tertium_server.web.pages import make_pages
 from tertium_server.web.readiness import Readiness
 from tests.rpc.builders import recording
 from tests.rpc.live import Live, serving
@@ -74,6 +77,23 @@ def test_a_server_whose_kernels_are_compiling_is_not_ready() -> None:
     state = Readiness(kernels=False, draining=False, streams=0)
     assert not state.ready
     assert state.to_json()["kernels"] == "compiling"
+
+
+async def test_an_address_alone_leads_to_a_page_for_people(tmp_path: Path) -> None:
+    async with serving(tmp_path) as live:
+        response = await get(live, "")
+        assert (response.status_code, response.headers["location"]) == (307, "/live")
+
+
+async def test_without_review_nothing_leads_to_its_pages() -> None:
+    pages = make_pages(CollectorRegistry(), lambda: Readiness(kernels=True, draining=False, streams=0))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(pages), base_url="http://server") as client:
+        page = await client.get("/", follow_redirects=True)
+        assert page.url.path == "/runbook"
+        links = re.findall(r'(?:href|src)="(/[^"]*)"', page.text)
+        assert "/runbook/page.css" in links
+        for link in links:
+            assert (await client.get(link)).status_code == 200, link
 
 
 async def test_pages_there_are_none_of_are_not_found(tmp_path: Path) -> None:

@@ -98,6 +98,7 @@ class Service:
             version=version("tertium"),
             grpcio=version("grpcio"),
             kernels_seconds=round(time.monotonic() - started, 3),
+            review=None if self.oversight is None else f"http://{self.metrics}/review",
         )
 
     def stop_taking_calls(self) -> None:

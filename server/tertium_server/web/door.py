@@ -83,9 +83,15 @@ def as_json(content: object, status: int = 200) -> JSONResponse:
     return JSONResponse(content, status, headers=HEADERS)
 
 
-def static_file(name: str) -> Response:
-    """A file of the package's; ``name`` is never what somebody asked for, but what the page has for it."""
-    content = resources.files("tertium_server.web").joinpath("static", name).read_bytes()
+def read_static(name: str) -> bytes:
+    """A file of the package's."""
+    return resources.files("tertium_server.web").joinpath("static", name).read_bytes()
+
+
+def static_file(name: str, content: bytes | None = None) -> Response:
+    """A file of the package's; ``name`` is never what somebody asked for, but what the page has for it. ``content``: in place of the file's own."""
     media_type = _MEDIA_TYPES[name[name.rindex(".") :]]
     charset = "" if media_type.startswith("image") else "; charset=utf-8"
-    return Response(content, headers=HEADERS | {"content-type": media_type + charset})
+    return Response(
+        read_static(name) if content is None else content, headers=HEADERS | {"content-type": media_type + charset}
+    )

@@ -1,4 +1,4 @@
-"""/metrics, /healthz, /readyz and /runbook."""
+"""/metrics, /healthz, /readyz and /runbook; and /, which leads to the page for people."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from tertium_server.web.exposition import Exposition
@@ -35,6 +35,11 @@ def make_pages(
         state = readiness()
         return JSONResponse(state.to_json(), _OK if state.ready else _UNAVAILABLE)
 
+    paths = {route.path for route in others}
+
+    def root(_: Request) -> Response:
+        return RedirectResponse("/live" if "/live" in paths else "/runbook")
+
     # Plain functions run in a thread pool: a scrape of many streams keeps no health check waiting.
-    own = [Route("/metrics", metrics), Route("/healthz", healthz), Route("/readyz", readyz)]
-    return Starlette(routes=[*own, *runbook_routes(), *others])
+    own = [Route("/", root), Route("/metrics", metrics), Route("/healthz", healthz), Route("/readyz", readyz)]
+    return Starlette(routes=[*own, *runbook_routes(paths), *others])

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tertium_server.web.door import as_json, static_file
+from tertium_server.web.door import as_json, read_static, static_file
 
-_FILES = {"": "runbook.html", **{name: name for name in ("runbook.css", "page.css", "icon.svg")}}
-
-
-def runbook_routes() -> list[Route]:
-    """The page's routes, for a Starlette application."""
-    return [Route("/runbook", _show, methods=["GET"]), Route("/runbook/{file}", _show, methods=["GET"])]
+_FILES = ("runbook.css", "page.css", "icon.svg")
+_OTHERS = {"/live": "Live", "/review": "Review"}
+_OTHERS_HERE = "<!-- other pages -->"
+"""Where the page has its links to those: deploy/runbook.py, which writes it, does not know which there are."""
 
 
-async def _show(request: Request) -> Response:
-    found = _FILES.get(request.path_params.get("file", ""))
-    return as_json({"error": "there is no such page"}, 404) if found is None else static_file(found)
+def runbook_routes(pages: Iterable[str]) -> list[Route]:
+    """The page's routes, for a Starlette application. ``pages``: paths of this server's other pages, of which it links to those for people."""
+    there = set(pages)
+    links = "".join(f'<a href="{path}">{name}</a>' for path, name in _OTHERS.items() if path in there)
+
+    async def show(_: Request) -> Response:
+        return static_file("runbook.html", read_static("runbook.html").replace(_OTHERS_HERE.encode(), links.encode()))
+
+    return [Route("/runbook", show, methods=["GET"]), Route("/runbook/{file}", _file, methods=["GET"])]
+
+
+async def _file(request: Request) -> Response:
+    found = request.path_params["file"]
+    return static_file(found) if found in _FILES else as_json({"error": "there is no such page"}, 404)

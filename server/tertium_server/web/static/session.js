@@ -77,6 +77,7 @@ form.append(
   made("label", { for: "token" }, "Your token"),
   made("input", { id: "token", type: "password", autocomplete: "current-password", required: "" }),
   made("button", { type: "submit" }, "Sign in"),
+  made("p", {}, "The server made one when it was first started: the file review-token in its data folder. Where it runs with --tokens, yours was given to you."),
 );
 $("door").replaceChildren(form);
 
