@@ -45,6 +45,7 @@ def test_help_names_every_option_its_variable_and_its_default(
         assert f"[TERTIUM_{name.upper()}]" in text
     assert "[default: 127.0.0.1:7413]" in text
     assert "[TERTIUM_CONFIG]" in text
+    assert "<bool>" not in text, "a flag takes no value"
     assert "─ More ─" not in text, "a new field of Settings wants its place in a panel of cli/serve.py"
 
 

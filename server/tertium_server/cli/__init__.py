@@ -1,4 +1,4 @@
-"""The command line: `tertium serve | replay | demo`."""
+"""The command line: `tertium --help` lists the commands."""
 
 import sys
 

@@ -15,6 +15,7 @@ import typer
 from tertium_server.errors import StartError, TertiumError
 
 from . import demo, evaluate, explain, policy, quality, replay, review, serve, simulate, tune
+from .commands import Commands
 from .failure import FAILED, INTERRUPTED, MISUSED, CommandError
 
 _CommandLineError = cast("type[Exception]", typer.BadParameter.__mro__[2])
@@ -38,16 +39,14 @@ def root(
     """The options of `tertium` itself."""
 
 
-def make_application(*, serving: bool = True) -> typer.Typer:
+def make_application(*, serving: bool = True) -> Commands:
     """All commands. `serving`: with the options of `serve`, which take a while to load."""
-    application = typer.Typer(
+    application = Commands(
         name="tertium",
         help="Yes, no or [bold]maybe[/bold]: judges the boxes of an object detector by the evidence of whole tracks.\n\n"
         "A video pipeline streams its detections in, low scores and all. Tertium tracks them, fuses what many weak "
         "detections say together, and answers for every box: a track, a calibrated probability, and YES, NO or MAYBE.",
         epilog="New here? [bold]tertium demo[/bold] shows all of it on two recorded cameras, in half a minute.",
-        no_args_is_help=True,
-        rich_markup_mode="rich",
         context_settings={"help_option_names": ["-h", "--help"]},
         pretty_exceptions_enable=False,
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from . import policy_compare, policy_server
+from .commands import Commands
 from .failure import MISUSED, CommandError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ HELP = (
     "validate, show, diff, export, schema and compare work on files; list, put, activate, rollback and shadow on a running server."
 )
 
-application = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode="rich")
+application = Commands(help=HELP)
 
 application.command("list")(policy_server.list_policies)
 application.command()(policy_compare.compare)

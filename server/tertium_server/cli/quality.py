@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import quality_truth
+from .commands import Commands
 from .failure import CommandError
 from .policy_server import TOKEN_VARIABLE
 from .review_store import open_store_of
@@ -31,7 +32,7 @@ HELP = (
     "frames. Where audit and calibrated part, the probabilities have drifted."
 )
 
-application = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode="rich")
+application = Commands(help=HELP)
 
 
 class WindowName(StrEnum):

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from .commands import Commands
 from .failure import MISUSED, CommandError
 from .output import STDOUT, written
 from .review_store import open_store_of
@@ -22,11 +23,11 @@ HELP = (
     "Reads the store of the server: of --data-dir, or the one that --store names."
 )
 
-application = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode="rich")
+application = Commands(help=HELP)
 _GOLD_HELP = (
     "Cases whose answer is known: reviewers get them among the others, and `tertium review stats` says how they did."
 )
-gold = typer.Typer(help=_GOLD_HELP, no_args_is_help=True, rich_markup_mode="rich")
+gold = Commands(help=_GOLD_HELP)
 application.add_typer(gold, name="gold")
 
 _DataDir = Annotated[
