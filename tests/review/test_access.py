@@ -26,6 +26,20 @@ def test_without_a_file_the_data_folder_has_one_token_for_its_owner(tmp_path: Pa
     assert (tmp_path / "review-token").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize("left", ["", "\n", "short\n"])
+def test_a_token_that_a_full_disk_has_cut_off_opens_nothing(tmp_path: Path, left: str) -> None:
+    (tmp_path / "review-token").write_text(left)
+    with pytest.raises(StartError, match=r"review-token: holds \d characters.*delete the file"):
+        Gate.of_folder(tmp_path)
+
+
+def test_nobody_is_known_by_showing_no_token(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.toml"
+    file.write_text(entry_for("", "anybody", [Role.ADMIN]))
+    with pytest.raises(UnauthenticatedError):
+        Gate.of_file(file).identify("")
+
+
 def test_an_administrator_may_review_and_a_camera_may_not() -> None:
     Caller("chief", frozenset({Role.ADMIN})).require(Role.REVIEW)
     with pytest.raises(DeniedError):

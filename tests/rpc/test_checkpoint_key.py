@@ -8,6 +8,7 @@ import pytest
 
 from tertium_server.errors import ConfigurationError, StartError
 from tertium_server.rpc import checkpoint_key
+from tertium_server.storage.once import write_once
 
 
 def test_a_key_is_made_once_for_the_servers_user_only(tmp_path: Path) -> None:
@@ -26,7 +27,7 @@ def test_each_data_folder_has_a_key_of_its_own(tmp_path: Path) -> None:
 def test_a_key_that_another_process_has_made_meanwhile_stays(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.key"
     path.write_bytes(b"k" * 40)
-    checkpoint_key.write_once(path, b"another" * 10)
+    write_once(path, b"another" * 10)
     assert path.read_bytes() == b"k" * 40
     assert [entry.name for entry in tmp_path.iterdir()] == ["checkpoint.key"]
 

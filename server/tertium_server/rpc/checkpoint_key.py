@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import secrets
-import tempfile
 from pathlib import Path
 
 from tertium_server.errors import ConfigurationError, StartError
+from tertium_server.storage.once import write_once
 
 SHORTEST_KEY = 32
 _FILE_NAME = "checkpoint.key"
@@ -42,23 +40,10 @@ def make_or_read_key(data_dir: Path) -> bytes:
     """
     path = data_dir / _FILE_NAME
     if not path.exists():
-        write_once(path, secrets.token_hex(SHORTEST_KEY).encode() + b"\n")
-    return read_key(path)
-
-
-def write_once(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all. When another process was first, its file stays."""
-    try:
-        # A name of its own, mode 0600: in containers that share a volume, even the process id may be the same.
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            with contextlib.suppress(FileExistsError):
-                os.link(temporary, path)  # fails if it exists; a rename would replace it
-        finally:
-            Path(temporary).unlink()
-    except OSError as error:
-        raise StartError(f"{path} can't be written: {error.strerror}; name another folder with --data-dir") from error
+            write_once(path, secrets.token_hex(SHORTEST_KEY).encode() + b"\n")
+        except OSError as error:
+            raise StartError(
+                f"{path} can't be written: {error.strerror}; name another folder with --data-dir"
+            ) from error
+    return read_key(path)
