@@ -2,18 +2,23 @@
 
 import io
 import os
+import sqlite3
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 
+from tertium_server.review import gallery as gallery_module
 from tertium_server.review.blobs import Blobs
 from tertium_server.review.footage import Footage, FrameOfTrack, thinned, worth_a_picture
 from tertium_server.review.gallery import Gallery, SentPicture
@@ -92,6 +97,26 @@ class TestMakingSafe:
     def test_a_hundred_megabytes_are_refused_unread(self) -> None:
         with pytest.raises(PictureRefusedError, match="bytes"):
             make_safe(picture() + bytes(100 * MOST_BYTES))
+
+    def test_other_threads_may_be_warned_while_a_picture_is_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        reading, read = Event(), Event()
+        open_picture = Image.open
+
+        def open_slowly(*arguments: Any, **options: Any) -> Any:
+            reading.set()
+            assert read.wait(30)
+            return open_picture(*arguments, **options)
+
+        monkeypatch.setattr(Image, "open", open_slowly)
+        with warnings.catch_warnings(), ThreadPoolExecutor(1) as pool:
+            warnings.simplefilter("ignore")
+            made = pool.submit(make_safe, picture())
+            try:
+                assert reading.wait(30)
+                warnings.warn("of something else", DeprecationWarning, stacklevel=1)
+            finally:
+                read.set()
+            assert made.result().width == 40
 
     def test_a_text_bomb_is_refused(self) -> None:
         notes = PngInfo()
@@ -173,6 +198,23 @@ class TestGallery:
             connection.execute(update(cases).where(cases.c.id == recent).values(state="closed", closed_at=2**60))
         assert gallery.retain(3600) == 1
         assert (gallery.pictures(old), len(gallery.pictures(recent)), len(gallery.pictures(waiting))) == ([], 1, 1)
+
+    def test_any_number_of_pictures_is_deleted_at_once(
+        self, sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(gallery_module, "_DELETIONS_AT_A_TIME", 5)
+        gallery = Gallery(sqlite, Blobs(str(tmp_path / "blobs")))
+        cases = office(sqlite).book([booking(number) for number in range(1, 31)])
+        for case in cases:
+            gallery.take(case, [sent(10)])
+        # As a store has one: of 32,766 parameters or 65,535 of a statement.
+        event.listen(sqlite.engine, "checkout", lambda raw, *_: raw.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 20))
+        assert gallery.delete(stream="gate") == 30
+        assert files(tmp_path / "blobs") == []
+        with sqlite.read() as connection:
+            assert connection.execute(select(review.blob_deletions)).all() == []
+            told = connection.execute(select(review.evidence.c.pictures).distinct()).scalars().all()
+        assert told == ["deleted"]
 
     def test_a_blob_that_can_not_be_deleted_now_is_deleted_later(self, sqlite: Database, tmp_path: Path) -> None:
         class Stubborn(Blobs):
