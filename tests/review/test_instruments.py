@@ -99,6 +99,32 @@ def test_an_audit_that_overturns_the_machine_is_a_revision(desk: Counted) -> Non
     assert (desk.final("yes", "machine"), desk.final("no", "human")) == (1, 0)
 
 
+def test_a_vote_that_is_taken_back_and_cast_anew_is_one_final_verdict_and_a_revision(desk: Counted) -> None:
+    (case,) = desk.office.book([booking(1, rules=terms(deadline=900.0, default_verdict=Verdict.NO))])
+    desk.vote("anna", Answer.YES)
+    lease = desk.office.undo(case, "anna")
+    assert lease is not None
+    assert desk.value("tertium_decision_revisions_total", **{"class": "person"}) == 1
+    desk.office.vote(case, "anna", lease.token, Answer.NO)
+    assert (desk.final("yes", "human"), desk.final("no", "human")) == (1, 0)
+    # Nor does a deadline give a second one.
+    desk.office.undo(case, "anna")
+    desk.clock.pass_by(901)
+    desk.office.expire()
+    assert desk.final("no", "deadline") == 0
+    assert desk.value("tertium_review_deadline_missed_total", source="maybe") == 1
+
+
+def test_the_time_of_anothers_lease_is_not_that_of_a_vote(desk: Counted) -> None:
+    (case,) = desk.office.book([booking(1)])
+    (lease,) = desk.office.lease("anna")
+    desk.clock.pass_by(7)
+    desk.office.vote(case, "bert", "stale", Answer.YES)
+    assert desk.value("tertium_review_handling_seconds_count", source="maybe") == 0
+    desk.office.vote(case, "anna", lease.token, Answer.YES)
+    assert desk.value("tertium_review_handling_seconds_sum", source="maybe") == 7
+
+
 @pytest.mark.parametrize(("probability", "least"), [(0.0, "0.05"), (0.05, "0.05"), (0.051, "0.1"), (1.0, "1.0")])
 def test_scores_fall_into_twenty_bins(desk: Counted, probability: float, least: str) -> None:
     desk.office.book([booking(1, probability=probability)])

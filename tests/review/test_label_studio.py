@@ -28,6 +28,7 @@ from tertium_server.storage import Database
 from tertium_server.storage.tables import review
 from tests.review.builders import Clock, booking
 from tests.review.fake_label_studio import LEGACY, PERSONAL, FakeLabelStudio
+from tests.review.test_frame_audits import audit
 from tests.stores import sqlite_store
 
 FOOTAGE = Footage(tuple(FrameOfTrack(k, k, 110.0, 120.0, 150.0, 200.0, 0.25, 0.375) for k in range(3)), 640, 360)
@@ -227,6 +228,19 @@ def test_changed_and_deleted_answers_change_votes_however_old(site: Set) -> None
     site.work(16.0)
     assert site.votes() == []
     assert site.office.find(case).state is State.OPEN
+
+
+def test_a_task_whose_answers_can_not_be_taken_keeps_no_other_from_being_read(site: Set) -> None:
+    _, other = site.open(shown(1), shown(2))
+    site.office.book_frame(audit())
+    first, second = site.fake.tasks
+    site.fake.tasks[first]["data"]["case_id"] = audit().case_id  # of a whole frame, on which a yes alone says nothing
+    for task in (first, second):
+        site.fake.annotate(task, "yes")
+    site.work(16.0)
+    assert [answer for _, answer, _ in site.votes()] == ["yes"]
+    assert site.fake.tasks[second]["data"]["case_id"] == other
+    assert site.office.find(other).state is State.CLOSED
 
 
 def test_a_skipped_task_is_no_answer(site: Set) -> None:
