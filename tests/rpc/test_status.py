@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any
+from urllib.parse import quote
 
 import grpc
 import pytest
@@ -11,7 +13,8 @@ from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-unty
 
 from tertium_server import errors
 from tertium_server.review.errors import CaseNotFoundError, NothingToUndoError, VotedAlreadyError
-from tertium_server.rpc.status import STATUS_CODES, status_code, status_of
+from tertium_server.rpc.status import STATUS_CODES, Context, abort, status_code, status_of
+from tests.rpc.live import ending_of
 
 TABLE = [
     (errors.UnauthenticatedError("who?"), grpc.StatusCode.UNAUTHENTICATED, "who?"),
@@ -75,6 +78,34 @@ def test_fields_at_fault_are_told_as_a_bad_request() -> None:
         ("open.epoch", "too large"),
         ("open.group", "too long"),
     ]
+
+
+@pytest.mark.parametrize("letter", ["x", "ü", "試", "🎥"])
+def test_a_status_fits_into_the_headers_of_a_response_however_much_is_wrong(letter: str) -> None:
+    wrong = [errors.Violation(f"open.class_names[{number}]", 100 * letter) for number in range(1000)]
+    status = status_of(errors.InvalidRequestError(*wrong))
+    written = len(quote(status.message)) + len(b64encode(status.SerializeToString()))
+    assert written < 7500
+    told = detail(status, error_details_pb2.BadRequest).field_violations
+    assert (told[0].field, told[0].description) == ("open.class_names[0]", 100 * letter)
+    assert f"and {1000 - len(told)} more" in told[-1].description
+
+
+async def test_a_caller_learns_of_the_fields_at_fault_however_many_there_are() -> None:
+    async def refuse(_: bytes, context: Context) -> bytes:
+        error = errors.InvalidRequestError(*(errors.Violation(f"f[{number}]", "is wrong") for number in range(1000)))
+        await abort(context, error)
+        return b""
+
+    server = grpc.aio.server()
+    handlers = {"Refuse": grpc.unary_unary_rpc_method_handler(refuse)}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test", handlers),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        ending = await ending_of(channel.unary_unary("/test/Refuse")(b""))
+    await server.stop(None)
+    assert (ending.code, ending.fields[:2]) == (grpc.StatusCode.INVALID_ARGUMENT, ["f[0]", "f[1]"])
 
 
 def test_what_may_be_tried_again_says_when() -> None:

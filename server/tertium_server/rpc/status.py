@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import grpc
@@ -23,6 +23,7 @@ from tertium_server.errors import (
     TakenOverError,
     UnauthenticatedError,
     UnavailableError,
+    Violation,
 )
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -31,6 +32,10 @@ DOMAIN = "tertium"
 """google.rpc.ErrorInfo.domain of all our errors."""
 
 _DETAILS_KEY = "grpc-status-details-bin"
+_MOST_TEXT = 800
+_MOST_VIOLATIONS = 2000
+"""Bytes of an error's text, and of its fields at fault. A status travels in headers, of which gRPC takes 8 KiB for certain, twice and in more
+characters than it has: one that is longer is lost, with its code."""
 
 STATUS_CODES: dict[type[RequestError], grpc.StatusCode] = {
     InvalidRequestError: grpc.StatusCode.INVALID_ARGUMENT,
@@ -62,7 +67,8 @@ def status_of(error: Exception) -> status_pb2.Status:
     number: int = code.value[0]
     if not isinstance(error, RequestError):
         return status_pb2.Status(code=number, message="internal error; the server's log has more")
-    return status_pb2.Status(code=number, message=str(error), details=[_packed(detail) for detail in _details(error)])
+    message = _cut(str(error), _MOST_TEXT)
+    return status_pb2.Status(code=number, message=message, details=[_packed(detail) for detail in _details(error)])
 
 
 def _details(error: RequestError) -> Iterator[Message]:
@@ -73,13 +79,32 @@ def _details(error: RequestError) -> Iterator[Message]:
     if isinstance(error, InvalidRequestError):
         violations = [
             error_details_pb2.BadRequest.FieldViolation(field=violation.field, description=violation.description)
-            for violation in error.violations
+            for violation in _first(error.violations)
         ]
         yield error_details_pb2.BadRequest(field_violations=violations)
     if error.retry_after is not None:
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromNanoseconds(round(error.retry_after * 1e9))
         yield retry
+
+
+def _first(violations: Sequence[Violation]) -> Iterator[Violation]:
+    """As many as there is room for, and how many more there are."""
+    room = _MOST_VIOLATIONS
+    for place, violation in enumerate(violations):
+        field, description = _cut(violation.field, _MOST_TEXT // 4), _cut(violation.description, _MOST_TEXT)
+        room -= len(field.encode()) + len(description.encode())
+        if room < 0:
+            left = len(violations) - place - 1
+            yield Violation(field, f"is wrong, too, and {left} more are; mend these first")
+            return
+        yield Violation(field, description)
+
+
+def _cut(text: str, most: int) -> str:
+    """A text, cut to so many bytes."""
+    data = text.encode()
+    return text if len(data) <= most else f"{data[:most].decode(errors='ignore')}…"
 
 
 def _packed(detail: Message) -> AnyMessage:
