@@ -1,12 +1,21 @@
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
 
-from tertium_server.storage import Database, StoreError, StoreUnavailableError, open_store, revision_of, sqlite_url
+from tertium_server.storage import (
+    Database,
+    StoreError,
+    StoreUnavailableError,
+    migrating,
+    open_store,
+    revision_of,
+    sqlite_url,
+)
 from tertium_server.storage.migrating import newest_revision, upgrade
 from tertium_server.storage.tables import metadata
 
@@ -51,6 +60,27 @@ def test_servers_that_start_together_migrate_once(store_url: str) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+def test_a_migration_may_take_longer_than_a_question(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[object] = []
+    migrate = migrating.command.upgrade
+
+    def look_and_migrate(config: Any, revision: str) -> None:
+        limits.extend(limits_of(config.attributes["connection"]))
+        migrate(config, revision)
+
+    def limits_of(connection: Connection) -> list[object]:
+        if connection.dialect.name == "sqlite":
+            return []
+        return [connection.execute(text(f"SHOW {name}")).scalar() for name in ("statement_timeout", "lock_timeout")]
+
+    monkeypatch.setattr(migrating.command, "upgrade", look_and_migrate)
+    store = open_store(store_url)
+    assert set(limits) <= {"0"}
+    with store.read() as connection:
+        assert set(limits_of(connection)) <= {"30s"}
+    store.close()
 
 
 def test_a_store_of_a_newer_version_is_refused(store_url: str) -> None:

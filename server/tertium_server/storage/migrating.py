@@ -33,6 +33,9 @@ def upgrade(database: Database, revision: str = HEAD) -> None:
     """
     with _ALEMBIC, database.write() as connection:
         if not database.is_sqlite:
+            # Of this transaction alone: an index on many millions of rows takes longer than any question may, and so does waiting for it.
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text("SET LOCAL lock_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
         try:
             command.upgrade(_config(connection), revision)
