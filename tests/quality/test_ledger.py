@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +26,10 @@ def messages(first: int, size: int = 50) -> list[Message]:
 
 def ledger(folder: Path, most_bytes: int = 1 << 20, hours: float = 24) -> Ledger:
     return Ledger(folder, most_bytes, 3600 * hours)
+
+
+def files(folder: Path) -> list[Path]:
+    return list(folder.glob(f"*{SUFFIX}"))
 
 
 def test_pages_are_read_by_stream_epoch_and_frames_now_and_by_the_next_process(tmp_path: Path) -> None:
@@ -84,6 +91,40 @@ def test_what_is_too_old_goes(tmp_path: Path) -> None:
     assert len(list(late.read("gate", 0, 0, 99))) == 2
     late.append(heading(60, at=START + 3 * HOUR), messages(60))
     assert [found.first for found, _ in late.read("gate", 0, 0, 99)] == [50, 60]
+
+
+def test_tries_on_a_full_disk_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = ledger(tmp_path)
+    kept.append(heading(0), messages(0))
+    room = kept.size + 100
+
+    class Full(io.FileIO):
+        """A file on a disk that has room for a part of a page."""
+
+        def write(self, data: Any, /) -> int:
+            written = super().write(bytes(data)[: max(0, room - sum(file.stat().st_size for file in files(tmp_path)))])
+            if written < len(data):
+                raise OSError(errno.ENOSPC, "no space left")
+            return written
+
+    with monkeypatch.context() as full:
+        full.setattr(Path, "open", lambda path, mode: Full(path, mode.replace("b", "")))
+        for first in range(10, 60, 10):
+            with pytest.raises(OSError, match="no space"):
+                kept.append(heading(first), messages(first))
+            assert sum(file.stat().st_size for file in files(tmp_path)) == kept.size < room
+        assert len(files(tmp_path)) == 1
+    kept.append(heading(60), messages(60))
+    for each in (kept, ledger(tmp_path)):
+        assert [found.first for found, _ in each.read("gate", 0, 0, 99)] == [0, 60]
+
+
+def test_pages_share_the_names_of_their_classes(tmp_path: Path) -> None:
+    kept = ledger(tmp_path)
+    for first in (0, 50):
+        kept.append(heading(first), messages(first))
+    for each in (kept, ledger(tmp_path)):
+        assert len({id(found.class_names) for found, _ in each.read("gate", 1, 0, 99)}) == 1
 
 
 def test_a_file_of_something_else_is_no_ledger(tmp_path: Path) -> None:

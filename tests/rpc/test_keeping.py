@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,6 +51,70 @@ def test_decisions_are_read_back_as_they_were_sent(kept: DecisionKeeping, *, as_
         assert frame.verdicts.tolist() == list(answered.decisions.verdicts)
         np.testing.assert_array_equal(frame.probabilities, np.array(answered.decisions.probabilities, np.float32))
         assert set(frame.classes) <= {"person"}
+
+
+def test_messages_that_come_by_calls_of_their_own_share_a_page(kept: DecisionKeeping, tmp_path: Path) -> None:
+    stream, desk = make_stream(terms()), Desk()
+    messages = recording(3, 30)
+    requests = [Request(frames=message).SerializeToString() for message in messages]
+    responses = [stream.answer(request, desk) for request in requests]
+    # The last of them again, and then one from the middle: calls are repeated, and overtake each other.
+    for place in (*range(10, 30), 29, 5):
+        begin(kept).keep((requests[place], responses[place]), 300)
+    kept.flush()
+    indices = [message.frame_indices[0] for message in messages]
+    assert [(each.first, each.last) for each, _ in kept.ledger.read("camera", 0, 0, 2**62)] == [
+        (indices[5], indices[29])
+    ]
+    for each in (kept.ledger, Ledger(tmp_path, 1 << 24, 3600.0)):
+        assert sorted(read_frames(each, "camera", 0, indices)) == [indices[place] for place in (5, *range(10, 30))]
+
+
+def test_calls_that_name_other_classes_share_no_page(kept: DecisionKeeping) -> None:
+    stream, desk = make_stream(terms()), Desk()
+    names = [{0: "person"}, {0: "car"}]
+    for message, class_names in zip(recording(3, 2), names, strict=True):
+        request = Request(frames=message).SerializeToString()
+        opened = check_open(open_message(class_names=class_names), terms().limits)
+        into = kept.begin("camera", EPOCH, opened.settings)
+        into.keep((request, stream.answer(request, desk)), 300)
+    kept.flush()
+    assert [dict(each.class_names) for each, _ in kept.ledger.read("camera", 0, 0, 2**62)] == names
+
+
+def test_each_who_asks_for_a_flush_finds_what_was_handed_over_before(
+    kept: DecisionKeeping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream, desk = make_stream(terms()), Desk()
+    into = begin(kept)
+    first, second = (Request(frames=message).SerializeToString() for message in recording(3, 2))
+    responses = [stream.answer(request, desk) for request in (first, second)]
+    writing, written, asked = threading.Event(), threading.Event(), threading.Event()
+    append = kept.ledger.append
+
+    def append_slowly(*page: Any) -> None:
+        writing.set()
+        assert written.wait(30)
+        append(*page)
+
+    monkeypatch.setattr(kept.ledger, "append", append_slowly)
+    into.keep((first, responses[0]), 300)
+    kept.start()
+
+    def ask_again() -> int:
+        assert writing.wait(30)
+        into.keep((second, responses[1]), 300)
+        asked.set()
+        kept.flush()
+        return len(read_frames(kept.ledger, "camera", 0, range(10)))
+
+    with ThreadPoolExecutor(2) as pool:
+        pool.submit(kept.flush)
+        found = pool.submit(ask_again)
+        assert asked.wait(30)
+        written.set()
+        assert found.result() == 2
+    kept.stop(30)
 
 
 def test_what_finds_no_room_is_counted(kept: DecisionKeeping, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ cut off by a crash is the end of its file and spoils nothing before it. Whole fi
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import struct
@@ -13,7 +14,8 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 from tertium_server.quality.values import MICROS
@@ -28,6 +30,12 @@ _RECORD = struct.Struct("<QII")
 _MOST_HEADING = 1 << 20
 _PARTS = 16
 """A file holds at most this part of what all may take, so that little goes at a time."""
+
+
+@lru_cache(1024)
+def _shared(names: tuple[tuple[int, str], ...]) -> Mapping[int, str]:
+    """One mapping for all headings with these class names: there are many, and they are held in memory."""
+    return dict(names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +77,8 @@ class Heading:
         """
         match json.loads(content):
             case [str(stream), int(epoch), dict(names), int(first), int(last), int(decided_at)]:
-                return cls(stream, epoch, {int(key): str(name) for key, name in names.items()}, first, last, decided_at)
+                shared = _shared(tuple((int(key), str(name)) for key, name in names.items()))
+                return cls(stream, epoch, shared, first, last, decided_at)
             case _:
                 raise ValueError("no heading")
 
@@ -122,12 +131,17 @@ class Ledger:
             OSError: It can't be written.
         """
         page = _packed(heading, messages)
+        heading = replace(heading, class_names=_shared(tuple(heading.class_names.items())))
         with self._lock:
             file = self._file_for(len(page))
             # Whatever a failed write leaves behind, no page comes after it.
             self._current = None
-            with file.path.open("ab") as content:
-                content.write(page)
+            try:
+                with file.path.open("ab") as content:
+                    content.write(page)
+            except OSError:
+                self._take_back(file)
+                raise
             self._current = file
             file.pages.append(_Page(heading, file.size))
             file.size += len(page)
@@ -162,6 +176,15 @@ class Ledger:
             messages = _read_page(path, page.offset)
             if messages:
                 yield page.heading, messages
+
+    def _take_back(self, file: _File) -> None:
+        """Lets go of what a failed write has left, so that tries on a full disk do not pile up there."""
+        with contextlib.suppress(OSError):  # the disk refuses this, too: it was told of the write
+            if file.pages:
+                os.truncate(file.path, file.size)
+            else:
+                file.path.unlink(missing_ok=True)
+                self._files.remove(file)
 
     def _file_for(self, more: int) -> _File:
         """The file that the next page goes to."""

@@ -55,9 +55,12 @@ class KeptStream:
 class _Draft:
     """A page that is not written yet."""
 
+    stream: KeptStream
     began: float
     messages: list[Message] = field(default_factory=list[Message])
     size: int = 0
+    is_mixed: bool = False
+    """Its messages came by several calls, and may repeat each other."""
 
 
 class DecisionKeeping(Collector):
@@ -71,10 +74,10 @@ class DecisionKeeping(Collector):
         # Each counter has writers of its own. A lost addition is made up for whenever the queue is empty.
         self._taken = 0
         self._written = 0
-        self._drafts: dict[KeptStream, _Draft] = {}
+        self._drafts: dict[tuple[str, int], _Draft] = {}
         self._stopping = False
         self._flush_wanted = threading.Event()
-        self._flushed = threading.Event()
+        self._flushing: deque[threading.Event] = deque()
         self._log = get_logger("quality")
         self._complaints = Throttle()
         self._thread = threading.Thread(target=self._run, name="tertium-ledger", daemon=True)
@@ -107,9 +110,10 @@ class DecisionKeeping(Collector):
         if not self._thread.is_alive():
             self.work(everything=True)
             return
-        self._flushed.clear()
+        flushed = threading.Event()
+        self._flushing.append(flushed)
         self._flush_wanted.set()
-        self._flushed.wait(_FLUSH_SECONDS)
+        flushed.wait(_FLUSH_SECONDS)
 
     def collect(self) -> Iterator[Metric]:
         """What Prometheus is told."""
@@ -126,31 +130,49 @@ class DecisionKeeping(Collector):
         while not self._stopping:
             wanted = self._flush_wanted.wait(_TICK_SECONDS)
             self._flush_wanted.clear()
-            self.work(everything=wanted)
-            if wanted:
-                self._flushed.set()
+            # Whoever asks from here on is served by the next round: what they wait for may not be in the queue yet.
+            waiting = [self._flushing.popleft() for _ in range(len(self._flushing))]
+            self.work(everything=wanted or bool(waiting))
+            for flushed in waiting:
+                flushed.set()
         self.work(everything=True)
+        for flushed in self._flushing:
+            flushed.set()
 
     def work(self, *, everything: bool = False) -> None:
         """Writes pages that are full or old, or all. Called by the thread, and by tests."""
         while self._queue:
             stream, decided_at, entry, size = self._queue.popleft()
-            draft = self._drafts.setdefault(stream, _Draft(time.monotonic()))
+            draft = self._draft_for(stream)
             draft.messages.append(Message(decided_at, _request_bytes(entry), entry[1]))
             draft.size += size
             self._written += size
             if draft.size >= _PAGE_BYTES:
-                self._write(stream)
+                self._write(draft)
         now = time.monotonic()
-        for stream in [key for key, draft in self._drafts.items() if everything or now - draft.began >= _PAGE_SECONDS]:
-            self._write(stream)
+        for draft in [each for each in self._drafts.values() if everything or now - each.began >= _PAGE_SECONDS]:
+            self._write(draft)
         if not self._queue:
             self._written = self._taken
 
-    def _write(self, stream: KeptStream) -> None:
-        messages = self._drafts.pop(stream).messages
+    def _draft_for(self, stream: KeptStream) -> _Draft:
+        """The page that a stream's next message goes to. Callers of DecideBatch share one, for each of their messages comes by a call of its own."""
+        draft = self._drafts.get((stream.stream_id, stream.epoch))
+        if draft is not None and draft.stream is not stream:
+            if draft.stream.class_names == stream.class_names:
+                draft.is_mixed = True
+            else:
+                self._write(draft)
+                draft = None
+        if draft is None:
+            draft = self._drafts[stream.stream_id, stream.epoch] = _Draft(stream, time.monotonic())
+        return draft
+
+    def _write(self, draft: _Draft) -> None:
+        stream, messages = draft.stream, draft.messages
+        del self._drafts[stream.stream_id, stream.epoch]
         try:
-            span = _span(messages)
+            span = _whole_span(messages) if draft.is_mixed else _span(messages)
             if span is not None:
                 newest = messages[-1].decided_at
                 heading = Heading(stream.stream_id, stream.epoch, stream.class_names, *span, newest)
@@ -184,6 +206,12 @@ def _span(messages: list[Message]) -> tuple[int, int] | None:
     first = next((found for each in messages if len(found := _decided(each))), None)
     last = next((found for each in reversed(messages) if len(found := _decided(each))), None)
     return None if first is None or last is None else (int(first[0]), int(last[-1]))
+
+
+def _whole_span(messages: list[Message]) -> tuple[int, int] | None:
+    """The same of messages in no order."""
+    spans = [span for each in messages if (span := _span([each])) is not None]
+    return (min(first for first, _ in spans), max(last for _, last in spans)) if spans else None
 
 
 def _decided(message: Message) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
