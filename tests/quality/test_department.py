@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from sqlalchemy import event, update
 
-from tertium_server.quality import audit, truths
+from tertium_server.quality import audit, leading, truths
 from tertium_server.quality.department import QualityDepartment, read_book
 from tertium_server.quality.instruments import series
 from tertium_server.quality.truths import BoxCounts, TruthFrame
@@ -157,6 +158,22 @@ def test_counters_count_each_track_once_and_never_fall(store: Database, clock: C
     assert samples(made)["tertium_reviewed_total", ("person", "auto_yes", "tp")] == len(audited)
 
 
+def test_what_a_round_has_counted_before_it_failed_is_counted(
+    file_store: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = department(file_store, clock)
+    made.refresh()
+    clock.pass_by(1)
+    fill(file_store, clock)
+    with monkeypatch.context() as failing:
+        failing.setattr(truths, "read_frame_audits", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            made.refresh()
+    made.refresh()
+    assert samples(made)["tertium_audit_population_total", ("person", "auto_yes")] == 100
+    assert samples(made)["tertium_reviewed_total", ("person", "auto_yes", "tp")] == 90
+
+
 def test_a_server_that_starts_counts_only_what_comes_from_then_on(file_store: Database, clock: Clock) -> None:
     fill(file_store, clock)
     clock.pass_by(1)
@@ -184,6 +201,30 @@ def test_one_process_tells_and_another_takes_over_when_it_is_gone(store: Databas
     assert second.metrics.book is not None
     assert first.metrics.book is None
     assert samples(second)["tertium_reviewed_total", ("person", "auto_yes", "tp")] == 0
+
+
+def test_containers_of_one_host_do_not_take_each_other_for_gone(
+    file_store: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the host's network they have its name, and each has a process 1."""
+    leaders = []
+    for container in ("one", "two"):
+        monkeypatch.setattr(Path, "readlink", lambda _, name=container: Path(f"pid:[{name}]"))
+        monkeypatch.setattr(leading, "_PROCESS", container)
+        leaders.append(leading.Leadership(file_store, "work", seconds=45.0, clock=clock))
+    assert [each.hold() for each in leaders] == [True, False]
+    clock.pass_by(46)
+    assert [each.hold() for each in reversed(leaders)] == [True, False]
+
+
+def test_a_process_whose_number_another_has_now_is_gone(
+    file_store: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaders = []
+    for process in ("former", "present"):
+        monkeypatch.setattr(leading, "_PROCESS", process)
+        leaders.append(leading.Leadership(file_store, "work", seconds=45.0, clock=clock))
+    assert [each.hold() for each in leaders] == [True, True]
 
 
 def test_a_process_that_stops_leaves_the_telling_to_the_next(file_store: Database, clock: Clock) -> None:

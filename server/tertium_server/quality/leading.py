@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import secrets
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -17,7 +19,7 @@ from tertium_server.storage.tables import quality
 
 _leases = quality.leases.c
 _PROCESS = secrets.token_hex(4)
-"""Tells this process from one that had its number before: in a container, every process has the same one."""
+"""Tells this process from one that had its number before."""
 _INSTANCES = itertools.count()
 
 
@@ -31,7 +33,7 @@ class Leadership:
         self._name = name
         self._micros = round(seconds * MICROS)
         self._clock = clock
-        self._holder = holder or f"{socket.gethostname()}/{os.getpid()}/{_PROCESS}/{next(_INSTANCES)}"
+        self._holder = holder or f"{_place()}/{os.getpid()}/{_PROCESS}/{next(_INSTANCES)}"
 
     def hold(self) -> bool:
         """Takes the lease, or keeps it; False: another process has it.
@@ -64,6 +66,14 @@ class Leadership:
             connection.execute(
                 quality.leases.delete().where(_leases.name == self._name, _leases.holder == self._holder)
             )
+
+
+def _place() -> str:
+    """Where numbers of processes mean something: containers may share a host's name, and number their processes by themselves."""
+    numbering = ""
+    with contextlib.suppress(OSError):  # no Linux
+        numbering = Path("/proc/self/ns/pid").readlink().name
+    return f"{socket.gethostname()} {numbering}".strip()
 
 
 def _is_gone(holder: str, own: str) -> bool:
