@@ -118,8 +118,9 @@ def test_a_version_is_found_by_any_of_its_names(store: PolicyStore) -> None:
     assert find(records, "2").version == second.version
     with pytest.raises(UnknownVersionError, match=f"did you mean .{first.version}"):
         find(records, first.version[:-1] + "x")
-    with pytest.raises(UnknownVersionError):
-        find(records, first.policy.sha256[:3])
+    for wanted in (first.policy.sha256[:3], "9" * 10_000):
+        with pytest.raises(UnknownVersionError):
+            find(records, wanted)
 
 
 class TestFolder:
@@ -159,6 +160,16 @@ class TestFolder:
         store = FolderStore(tmp_path)
         assert [record.file for record in store.records()] == ["good.yaml"]
         assert isinstance(store.broken()["bad.yaml"], PolicyError)
+
+    def test_a_folder_that_is_away_is_none_without_policies(self, tmp_path: Path) -> None:
+        folder = tmp_path / "volume"
+        folder.mkdir()
+        (folder / "site.yaml").write_text(dump_policy(variant(0.8)))
+        store = FolderStore(folder)
+        folder.rename(tmp_path / "elsewhere")
+        for ask in (store.standing, store.records, store.broken):
+            with pytest.raises(PolicyStoreError, match="volume: is not there"):
+                ask()
 
     @pytest.mark.parametrize("content", ["", "[]", "{", '{"active": 7}', '{"activations": [{"x": 1}]}'])
     def test_an_active_file_of_another_form_is_refused(self, tmp_path: Path, content: str) -> None:

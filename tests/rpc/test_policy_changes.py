@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 from collections import Counter
@@ -11,6 +12,7 @@ from typing import Any
 
 import grpc
 import pytest
+import watchfiles.main
 
 from tertium.v1 import decisions_pb2
 from tertium.v1 import policy_service_pb2 as pb
@@ -259,6 +261,33 @@ class TestFolders:
             write(folder / "active.json", json.dumps({"active": "night.yaml"}))
             await until(lambda: live.sample("tertium_policy_reloads_total", result="applied") == 2)
             assert (await opened(live)).opened.opened.policy_version == STRICT.version
+
+    async def test_a_file_that_is_away_while_git_changes_branches_changes_nothing(self, tmp_path: Path) -> None:
+        folder = tmp_path / "policies"
+        folder.mkdir()
+        write(folder / "site.yaml", dump_policy(STRICT))
+        async with serving(tmp_path / "data", policy_dir=folder) as live:
+            (folder / "site.yaml").unlink()
+            await until(lambda: live.sample("tertium_policy_reloads_total", result="refused") == 1)
+            assert (await opened(live)).opened.opened.policy_version == STRICT.version
+            write(folder / "site.yaml", dump_policy(LOOSE))
+            await until(lambda: live.sample("tertium_policy_reloads_total", result="applied") == 1)
+            assert (await opened(live)).opened.opened.policy_version == LOOSE.version
+
+    async def test_files_are_looked_at_where_the_system_has_no_watches_left(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*_: object, **__: object) -> None:
+            raise OSError(errno.EMFILE, "no watches left")
+
+        monkeypatch.setattr(watchfiles.main, "RustNotify", refuse)
+        folder = tmp_path / "policies"
+        folder.mkdir()
+        write(folder / "site.yaml", dump_policy(STRICT))
+        async with serving(tmp_path / "data", policy_dir=folder, policy_poll_seconds=0.05) as live:
+            write(folder / "site.yaml", dump_policy(LOOSE))
+            await until(lambda: live.sample("tertium_policy_reloads_total", result="applied") == 1)
+            assert (await opened(live)).opened.opened.policy_version == LOOSE.version
 
     async def test_files_that_nobody_wants_yet_are_told_of_if_they_are_wrong(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]

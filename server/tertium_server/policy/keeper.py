@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from tertium_server.policy.errors import PolicyError, PolicyStateError
+from tertium_server.policy.errors import PolicyError, PolicyStateError, PolicyStoreError
 from tertium_server.policy.file import default_policy, load_policy
 from tertium_server.policy.model import Policy
 from tertium_server.policy.store import BUILT_IN, Activation, FolderStore, PolicyStore, Record, Standing
@@ -83,10 +83,17 @@ class StoreSource:
 
     def __init__(self, store: PolicyStore) -> None:
         self.store = store
+        self._was_active = False
 
     def read(self) -> InForce:
-        """The active version, or the built-in policy, and the shadow."""
+        """The active version, or the built-in policy where none ever was, and the shadow."""
         standing = self.store.standing()
+        if standing.active is None and self._was_active:
+            # Files that are away for a moment, as when git changes branches, are no wish for the built-in policy.
+            raise PolicyStoreError(
+                "the store does not say any more which policy is in force; put it back, or activate another"
+            )
+        self._was_active = standing.active is not None
         if standing.active is None and standing.shadow is None:
             return InForce(default_policy())
         records = self.store.records()

@@ -64,6 +64,11 @@ class PolicyChanges:
         try:
             async for _ in changes_in(folder, stopping, seconds):
                 await self._look_quietly()
+        except Exception as error:  # noqa: BLE001 - whatever the system refuses (it has only so many watches), looking goes on
+            self._log.warning(
+                "changes of policy files are not told of; they are looked for", seconds=seconds, error=str(error)
+            )
+            await self.look_again_and_again(seconds)
         finally:
             looking.cancel()
 

@@ -111,6 +111,9 @@ class FolderStore:
         return Standing(paths[0].name if paths else None)
 
     def _paths(self) -> list[Path]:
+        if not self._folder.is_dir():
+            # A volume that is away holds no policies either, but that is no reason to judge by another one.
+            raise PolicyStoreError(f"{self._folder}: is not there, or is no folder; bring it back, or name another")
         try:
             return sorted(path for path in self._folder.glob("*.yaml") if not path.name.startswith("."))
         except OSError as error:

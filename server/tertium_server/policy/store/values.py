@@ -16,6 +16,8 @@ BUILT_IN = "built-in"
 
 REMEMBERED_ACTIVATIONS = 100
 _FEWEST_DIGITS = 4
+_MOST_DIGITS = 19
+"""Of a number: those of 2^63."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ def find(records: Iterable[Record], wanted: str) -> Record:
     records = list(records)
     tests: tuple[Callable[[Record], bool], ...] = (
         lambda record: wanted in {record.version, record.policy.sha256, record.file},
-        lambda record: wanted.isdecimal() and record.policy.number == int(wanted),
+        lambda record: wanted.isdecimal() and len(wanted) <= _MOST_DIGITS and record.policy.number == int(wanted),
         lambda record: len(wanted) >= _FEWEST_DIGITS and record.policy.sha256.startswith(wanted),
     )
     for test in tests:
