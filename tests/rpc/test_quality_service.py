@@ -189,6 +189,9 @@ async def test_frames_that_can_not_be_matched_are_refused_by_name_and_the_others
             ("nowhere", 1): pb.RefusedFrame.REASON_UNKNOWN_FRAME,
             ("gate", 1): pb.RefusedFrame.REASON_UNKNOWN_FRAME,
         }
+        # A name is repeated with each refusal: one of a megabyte would make an answer of a gigabyte.
+        ending = await ending_of(quality.report(pb.ReportTruthRequest(stream_id=257 * "x", frames=[labelled(1, [])])))
+        assert (ending.code, ending.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ["stream_id"])
         assert (response.accepted, response.refused) == (2, 8)
         # Frame 9 lies in a region where nothing is judged: all that was counted is frame 3's.
         assert told(response)["tp"] + told(response)["fn"] == len(truth[3])

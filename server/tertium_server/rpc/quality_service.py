@@ -31,6 +31,7 @@ _RETRY_SECONDS = 5.0
 _MOST_FRAMES, _MOST_OBJECTS, _MOST_REFUSALS = 1000, 10_000, 1000
 _MOST_FRAMES_A_CALL = 1_000_000
 _MOST_INDEX = 2**62
+_MOST_STREAM_ID = 256
 _MOST_COORDINATE = 1e6
 _IOU = 0.5
 _KINDS = {
@@ -193,6 +194,10 @@ def _checked(request: pb.ReportTruthRequest) -> tuple[float, float]:
     """IoU and least height of a message."""
     if not request.stream_id:
         raise InvalidRequestError.of("stream_id", "has to name the stream that the frames are of")
+    if len(request.stream_id) > _MOST_STREAM_ID:  # it is repeated with each frame that is refused
+        raise InvalidRequestError.of(
+            "stream_id", f"has at most {_MOST_STREAM_ID} characters, not {len(request.stream_id)}"
+        )
     if len(request.frames) > _MOST_FRAMES:
         raise InvalidRequestError.of("frames", f"at most {_MOST_FRAMES} a message, not {len(request.frames)}")
     if not 0.0 <= request.iou <= 1.0:
