@@ -11,7 +11,10 @@ def folds_of(lengths: list[int], count: int | None = None, seed: int = 0) -> Fol
     return make_folds(frames, lengths, [1] * len(lengths), count, seed)
 
 
-@pytest.mark.parametrize(("lengths", "count", "expected"), [([30] * 3, None, 3), ([30] * 9, None, 5), ([30] * 9, 4, 4)])
+@pytest.mark.parametrize(
+    ("lengths", "count", "expected"),
+    [([30] * 3, None, 3), ([30] * 9, None, 9), ([30] * 12, None, 10), ([30] * 9, 4, 4)],
+)
 def test_sequences_are_held_out_whole(lengths: list[int], count: int | None, expected: int) -> None:
     folds = folds_of(lengths, count)
     assert (folds.count, folds.unit) == (expected, "sequence")
