@@ -89,15 +89,16 @@ def test_each_who_asks_for_a_flush_finds_what_was_handed_over_before(
     into = begin(kept)
     first, second = (Request(frames=message).SerializeToString() for message in recording(3, 2))
     responses = [stream.answer(request, desk) for request in (first, second)]
-    writing, written, asked = threading.Event(), threading.Event(), threading.Event()
-    append = kept.ledger.append
+    writing, asked, first_served = threading.Event(), threading.Event(), threading.Event()
+    append, gates = kept.ledger.append, iter((asked, first_served))
 
     def append_slowly(*page: Any) -> None:
         writing.set()
-        assert written.wait(30)
+        assert next(gates).wait(30)
         append(*page)
 
     monkeypatch.setattr(kept.ledger, "append", append_slowly)
+    monkeypatch.setattr(keeping, "_FLUSH_SECONDS", 60.0)
     into.keep((first, responses[0]), 300)
     kept.start()
 
@@ -109,10 +110,10 @@ def test_each_who_asks_for_a_flush_finds_what_was_handed_over_before(
         return len(read_frames(kept.ledger, "camera", 0, range(10)))
 
     with ThreadPoolExecutor(2) as pool:
-        pool.submit(kept.flush)
+        served = pool.submit(kept.flush)
         found = pool.submit(ask_again)
-        assert asked.wait(30)
-        written.set()
+        served.result()
+        first_served.set()
         assert found.result() == 2
     kept.stop(30)
 
