@@ -18,6 +18,9 @@ from tertium_server.logs import configure_logs, get_logger
 
 EXIT_OK = 0
 EXIT_BAD_START = 2
+_YOUNG_OBJECTS = 20_000
+"""New objects before the garbage collector looks at them. By Python's 700 it looks every few dozen messages, and finds nothing: that took a twentieth
+of the time that a message's way through the service takes."""
 
 
 def main() -> int:
@@ -74,6 +77,7 @@ async def _run(settings: Settings) -> int:
     # What exists now stays for good: the garbage collector need not look at it ever again.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS, *gc.get_threshold()[1:])
     await stop
     await service.stop()
     return EXIT_OK
