@@ -16,12 +16,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.plots import Chart, save
+from harness.plots import Comparison, save
 from harness.report import Bound, describe_machine, print_table, write_json
 from scoring.reading import read_sets
 from scoring.runs import CALIBRATED, FUSED, RAW, Effort, measure
 
 _RESULTS = Path(__file__).parent / "results"
+_COLOURS = ("#888888", "#444444", "#56b4e9", "#009e73", "#e69f00", "#cc79a7", "#0072b2", "#d00000")
+"""Of rules, in the order of the tables: those of Okabe and Ito, which people tell apart who see few colours, and red for ours."""
 _HEAD = (
     "rule",
     "F1",
@@ -145,23 +147,26 @@ def _digits(value: float) -> str:
 def plot(results: dict[str, Any], path: Path) -> None:
     """Draws what each rule gains over the raw score, data set by data set."""
     rows = rows_of(results)
-    names = [name.replace("_", "\n").replace(" ", "\n") for name, _ in rows]
-    charts = []
+    names = [name.replace("_", " ") for name, _ in rows]
     kinds: tuple[tuple[str, str, Callable[[Any, str], float]], ...] = (
         ("Best F1", "points over the raw score", lambda rules, rule: 100 * (rules[rule]["f1"] - rules[RAW]["f1"])),
+        (
+            "Average precision",
+            "points over the raw score",
+            lambda rules, rule: 100 * (rules[rule]["average_precision"] - rules[RAW]["average_precision"]),
+        ),
         (
             "Log loss",
             "share of the calibrated score's",
             lambda rules, rule: rules[rule]["log_loss"] / rules[CALIBRATED]["log_loss"],
         ),
-        ("Maybe band (95/5)", "share of boxes", lambda rules, rule: rules[rule]["band"]),
+        ("Maybe band (95/5)", "% of boxes", lambda rules, rule: 100 * rules[rule]["band"]),
     )
-    for title, up, value in kinds:
-        chart = Chart(title, "", up)
-        for rule in rows[0][1]:
-            if rule != RAW or title.startswith("Maybe"):
-                chart.line(rule, range(len(rows)), [value(rules, rule) for _, rules in rows])
-        chart.label_across(names)
+    charts = []
+    for place, (title, across, value) in enumerate(kinds):
+        chart = Comparison(title, across, names, legend=place == len(kinds) - 1)
+        for rule, colour in zip(rows[0][1], _COLOURS, strict=True):
+            chart.dots(rule, [value(rules, rule) for _, rules in rows], colour, matters=rule == FUSED)
         charts.append(chart)
     save(path, *charts)
 

@@ -212,8 +212,10 @@ def plot(results: dict[str, Any], folder: Path) -> None:
     for part in results["throughput"]:
         values = [f["service"]["messages_a_second"] / f["echo"]["messages_a_second"] for f in part["rounds"]]
         ratios.points("", [part["frames_a_message"]] * len(values), values)
-    for name in ("service", "lean"):
-        ratios.line(name, batches, [part["beside_echo"][name]["throughput"] for part in results["throughput"]])
+    for other, words in (("echo", ""), ("plain", " beside a plain echo")):
+        for name in ("service", "lean"):
+            shares = [part[f"beside_{other}"][name]["throughput"] for part in results["throughput"]]
+            ratios.line(f"{name}{words}", batches, shares)
     ratios.guide("bound", list(BOUNDS), list(BOUNDS.values()))
     latency = Chart(f"{STREAMS} cameras at {FPS:g} frames a second", "percentile", "ms from when a frame was due")
     for name in _PACED:

@@ -62,7 +62,34 @@ class Chart:
         axes.legend()
 
 
-def save(path: Path, *charts: Chart) -> None:
+class Comparison:
+    """One panel: a row for each subject, and on it a dot for each of those that are compared. The one that matters is drawn over the others."""
+
+    def __init__(self, title: str, across: str, subjects: Sequence[str], *, legend: bool = False) -> None:
+        self._title, self._across, self._subjects = title, across, subjects
+        self._legend = legend
+        self._dots: list[tuple[str, Sequence[float], str, bool]] = []
+
+    def dots(self, name: str, values: Sequence[float], colour: str, *, matters: bool = False) -> None:
+        """Values of one, by subject; ``colour``: the same in all panels."""
+        self._dots.append((name, values, colour, matters))
+
+    def draw(self, figure: Figure, panels: int, place: int) -> None:
+        """Draws it as one of the panels of a figure."""
+        axes = figure.add_subplot(1, panels, place)
+        rows = range(len(self._subjects), 0, -1)
+        for name, values, colour, matters in self._dots:
+            size, layer = (9, 4) if matters else (5.5, 3)
+            axes.plot(values, rows, "D" if matters else "o", label=name, color=colour, markersize=size, zorder=layer)
+        axes.set_yticks(rows, self._subjects if place == 1 else [""] * len(self._subjects))
+        axes.set_ylim(0.5, len(self._subjects) + 0.5)
+        axes.set_title(self._title)
+        axes.set_xlabel(self._across)
+        if self._legend:
+            axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
+
+
+def save(path: Path, *charts: Chart | Comparison) -> None:
     """Draws panels side by side."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure = Figure(figsize=(_PANEL[0] * len(charts), _PANEL[1]), layout="constrained")
