@@ -95,6 +95,14 @@ def always(_: TwoThresholds) -> bool:
     return True
 
 
+def test_of_pairs_that_are_equally_good_and_leave_people_as_much_the_highest_is_chosen() -> None:
+    # Right, wrong, right from the top: a threshold under the first misses one object, one under the last takes one mistake.
+    curve = sweep(np.array([0.9, 0.7, 0.5]), np.array([1, 0, 1]), positives=2)
+    chosen = choose(curve, Cost(fp=1.0, fn=1.0, review=100.0))
+    assert (chosen.yes.threshold, chosen.no.threshold) == pytest.approx((0.8, 0.8))
+    assert (chosen.no.fn, chosen.yes.fp, chosen.reviewed) == (1, 0, 0)
+
+
 @some_curve
 @pytest.mark.parametrize(
     "prices", [(1.0, 1.0, 0.2), (5.0, 20.0, 1.0), (1.0, 1.0, 3.0), (0.0, 1.0, 0.5), (3.0, 0.7, 0.0)]
