@@ -210,13 +210,21 @@ def test_what_holds_no_policy_is_refused(content: str) -> None:
     ],
 )
 def test_what_is_no_yaml_or_more_than_data_is_refused(content: str) -> None:
-    with pytest.raises(PolicyError, match=r"^here: "):
+    with pytest.raises(PolicyError, match=r"^here: ") as raised:
         parse_policy(content, "here")
+    assert len(str(raised.value).splitlines()) == 1
+
+
+def test_what_is_no_yaml_is_told_with_its_place() -> None:
+    with pytest.raises(
+        PolicyError, match=r"^here: line 3, column 1: is no YAML: while parsing a flow sequence, expected"
+    ):
+        parse_policy("name: a\nb: [1, 2\n", "here")
 
 
 def test_a_file_that_cant_be_read_is_named(tmp_path: Path) -> None:
-    for place in (tmp_path / "missing.yaml", tmp_path):
-        with pytest.raises(PolicyError, match=f"^{place}: can't be read"):
+    for place, why in ((tmp_path / "missing.yaml", "No such file or directory"), (tmp_path, "Is a directory")):
+        with pytest.raises(PolicyError, match=f"^{place}: can't be read: {why}$"):
             load_policy(place)
 
 

@@ -62,8 +62,11 @@ def test_a_number_that_cannot_be_is_refused_with_its_field(tmp_path: Path) -> No
     assert "classes.0.speed" in first
     assert "greater than 0" in first
     assert "detector.sure" in second
-    with pytest.raises(WorldError, match=r"rain: Extra inputs"):
+    with pytest.raises(WorldError, match=r"rain: there is no such field; there are: "):
         preset("drift", rain=3)
+    file.write_text("name: gate\nclasses:\n  - {name: person, sped: 3}\n")
+    with pytest.raises(WorldError, match=r'classes.0.sped: there is no such field; did you mean "speed"'):
+        load_world(file)
 
 
 def test_a_world_that_is_not_there_is_answered_with_those_that_are() -> None:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import SafeConstructor
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from tertium_server.policy.check import suggestion
 from tertium_server.policy.errors import PolicyError, Problem
@@ -37,7 +37,8 @@ def load_policy(path: str | Path) -> Policy:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise PolicyError(f"{path}: can't be read: {error}", str(path)) from error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise PolicyError(f"{path}: can't be read: {reason}", str(path)) from error
     return parse_policy(text, str(path))
 
 
@@ -52,7 +53,7 @@ def parse_policy(text: str, source: str) -> Policy:
     try:
         data: Any = yaml.load(text)
     except (YAMLError, ValueError) as error:  # of the latter kind: a number with thousands of digits
-        raise PolicyError(f"{source}: is no YAML: {error}", source) from error
+        raise PolicyError(f"{source}: {_at(error)}is no YAML: {_in_short(error)}", source) from error
     except RecursionError as error:
         raise PolicyError(f"{source}: is no policy: it is nested too deep", source) from error
     if not isinstance(data, dict):
@@ -63,6 +64,19 @@ def parse_policy(text: str, source: str) -> Policy:
         raise PolicyError.of(
             source, [problem for each in error.errors() for problem in _explain(each, text)]
         ) from error
+
+
+def _at(error: Exception) -> str:
+    """Where the YAML ends to be any: "line 7, column 3: "."""
+    mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
+    return "" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}: "
+
+
+def _in_short(error: Exception) -> str:
+    """What is wrong with it, in one line: logs hold it, too."""
+    if isinstance(error, MarkedYAMLError):
+        return ", ".join(part for part in (error.context, error.problem) if part)
+    return " ".join(str(error).split())
 
 
 def _explain(error: ErrorDetails, text: str) -> list[Problem]:

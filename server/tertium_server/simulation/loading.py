@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
+
+from tertium_server.policy.check import suggestion
 
 from .errors import WorldError
 from .world import World
@@ -72,8 +74,18 @@ def world_of(tree: Mapping[str, Any], where: str = "world") -> World:
 
 def _told(where: str, wrong: ErrorDetails) -> str:
     field = ".".join(map(str, wrong["loc"])) or "the file"
+    if wrong["type"] == "extra_forbidden":
+        return f"{where}: {field}: there is no such field; {suggestion(str(wrong['loc'][-1]), _fields_at(wrong['loc'][:-1]))}"
     said = wrong["msg"].removeprefix("Value error, ")
     return f"{where}: {field}: {said}" + (f", not {wrong['input']!r:.60}" if wrong["loc"] else "")
+
+
+def _fields_at(place: Sequence[int | str]) -> list[str]:
+    """The fields that there are at a place of a world."""
+    kind: Any = World
+    for part in place:
+        kind = kind.model_fields[part].annotation if isinstance(part, str) else get_args(kind)[0]
+    return list(kind.model_fields)
 
 
 def dump_world(world: World) -> str:
