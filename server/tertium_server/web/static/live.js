@@ -9,7 +9,7 @@ const VERDICTS = ["yes", "maybe", "no"];
 const METHODS = { audit: "audit", calibrated: "calibrated", frame_audit: "whole frames", truth: "truth" };
 const RARE = { frame_audit: 1, truth: 1 }; // shown where there are any
 const SOURCES = { maybe: "in doubt", audit_yes: "audits of yes", audit_no: "audits of no", frame_audit: "whole frames", gold: "answer is known" };
-const NAMES = { all: "All classes", other: "Other classes" };
+const NAMES = { all: "All classes", other: "Classes that neither the policy nor --classes names" };
 
 let span = "1d";
 let first = null; // the figures with which the page began

@@ -153,7 +153,7 @@ function drawFrame(lease) {
   const step = Math.max(1, Math.floor(lease.frames.length / 40));
   lease.frames.filter((_, index) => index % step === 0).forEach((frame) => drawBox(overlay, frame, "ghost"));
   if (lease.frames.length) drawBox(overlay, lease.frames[lease.frames.length - 1], "box");
-  $("caption").textContent = "No picture came from this camera. Its boxes, the last one bright:";
+  $("caption").textContent = "No picture came from this camera: these are the track’s boxes, the last one bright.";
 }
 
 function nearest(frames, index) {

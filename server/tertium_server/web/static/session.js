@@ -48,7 +48,7 @@ export async function guarded(work, show) {
     if (error.status === 401 || error.status === 403) {
       show("door");
       if (document.activeElement !== $("token")) $("token").focus();
-      if (token) alarm(error.message);
+      if (token) alarm(error.status === 401 ? "This server does not know that token." : error.message);
     } else {
       alarm(error.status ? error.message : "The server can’t be reached; trying again.");
     }
