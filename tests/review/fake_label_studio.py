@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -27,6 +28,8 @@ class FakeLabelStudio:
         self.away = False
         self.loses_answers = 0
         """So many imports are done, and their answers never arrive."""
+        self.after_page: Callable[[], object] = int
+        """Called when a page of tasks was listed: people go on in the meantime."""
         self.access = ""
         self.requests: list[tuple[str, str]] = []
         self._now = datetime(2026, 1, 1, tzinfo=UTC)
@@ -164,10 +167,12 @@ class FakeLabelStudio:
                     found = [task for task in found if task["data"]["case_id"] == item["value"]]
                 case other:
                     return 400, {"detail": f"no filter {other}"}
-        if asked.get("ordering") == ["tasks:updated_at"]:
-            found.sort(key=lambda task: task["updated_at"])
+        (column,) = asked["ordering"]
+        found.sort(key=lambda task: task[column.removeprefix("tasks:")])
         page, size = int(query["page"]), int(query["page_size"])
-        return 200, {"tasks": found[(page - 1) * size : page * size], "total": len(found)}
+        listed = {"tasks": found[(page - 1) * size : page * size], "total": len(found)}
+        self.after_page()
+        return 200, listed
 
     def _touch(self, task: int) -> None:
         self._now += timedelta(seconds=5)

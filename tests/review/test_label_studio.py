@@ -330,3 +330,37 @@ def test_many_tasks_are_read_page_by_page(site: Set) -> None:
         site.fake.annotate(number, "yes")
     site.work(16.0)
     assert len(site.votes()) == 130
+
+
+@pytest.mark.parametrize("seconds", [16.0, 601.0], ids=["polled", "compared"])
+def test_answers_given_while_pages_are_read_hide_no_other(
+    site: Set, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    monkeypatch.setattr("tertium_server.review.bridges.label_studio._PAGE", 2)
+    site.open(*(shown(k, Stratum.AUTO_YES) for k in range(1, 5)))
+    first, *others = site.fake.tasks
+    for task in (first, *others):
+        site.fake.annotate(task, "no")
+    more = iter([8])
+    site.fake.after_page = lambda: [site.fake.annotate(first, "no", person) for person in more]
+    site.work(seconds)
+    assert len([who for who, *_ in site.votes() if who == "label-studio:7"]) == 4
+    site.work(31.0)
+    assert site.fake.imports == 4
+
+
+def test_a_task_deleted_while_pages_are_read_makes_no_other_look_deleted(
+    site: Set, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tertium_server.review.bridges.label_studio._PAGE", 2)
+    cases = site.open(*(shown(k, Stratum.AUTO_YES) for k in range(1, 5)))
+    first, _, third, _ = site.fake.tasks
+    for person in (7, 8):
+        site.fake.annotate(third, "no" if person == 7 else "yes", person)
+    gone = iter([first])
+    site.fake.after_page = lambda: [site.fake.tasks.pop(task) for task in gone]
+    for _ in range(3):
+        site.work(601.0)
+    assert sorted(task["data"]["case_id"] for task in site.fake.tasks.values()) == sorted(cases)
+    assert site.fake.imports == 5  # the deleted one came back, and no other came twice
+    assert sorted(site.votes()) == [("label-studio:7", "no", False), ("label-studio:8", "yes", False)]

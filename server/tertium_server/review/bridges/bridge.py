@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from sqlalchemy import RowMapping
@@ -224,13 +224,27 @@ class Bridge:
         changes = self._tool.changes("")
         for task in changes.tasks:
             self._take(task)
-        missing = expected.keys() - {task.external_id for task in changes.tasks}
+        missing = self._gone(expected.keys() - {task.external_id for task in changes.tasks})
         with self._store.write() as connection:
             books.drop_tasks(connection, self.name, missing, self._office.clock())
             again = books.push_again(connection, self.name, self._office.clock(), _MOST_AGAIN)
         if missing or again:
             self._log.info("tasks compared", tool=self.name, gone=len(missing), to_push=len(again))
         self._move(changes.cursor)
+
+    def _gone(self, unseen: Collection[str]) -> set[str]:
+        """Tasks that are not there any more, of those that a list did not show: each is asked for by itself.
+
+        Tools list by pages. Where a task is deleted while they are read, the first one of the next page is never shown; taken for gone, its case
+        would get a second task.
+        """
+        gone: set[str] = set()
+        for task in sorted(unseen):
+            if (found := self._tool.answers(task)) is None:
+                gone.add(task)
+            else:
+                self._take(found)
+        return gone
 
     def _move(self, cursor: str) -> None:
         if cursor:

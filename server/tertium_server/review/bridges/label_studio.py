@@ -122,8 +122,8 @@ class LabelStudio:
     # ------------------------------------------------------------------ HTTP
 
     def _tasks(self, query: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
-        """Tasks page by page, oldest change first."""
-        asked = {"ordering": ["tasks:updated_at"]} | ({} if query is None else query)
+        """Tasks page by page, in an order that no answer changes: one moved behind the others while pages are read would hide another."""
+        asked = {"ordering": ["tasks:id"]} | ({} if query is None else query)
         for number in range(1, _MOST_PAGES):
             parameters = {
                 "project": str(self._project_id()), "page": str(number), "page_size": str(_PAGE), "fields": "all",
