@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from tertium_server.review.gallery import Gallery
 from tertium_server.review.office import ReviewOffice
 from tertium_server.review.spool import Spool
 from tertium_server.review.values import Answer, Case, Source
+from tertium_server.rpc import reviewing
 from tertium_server.rpc.desk import Desk
 from tertium_server.rpc.film import Film
 from tertium_server.rpc.reviewing import ReviewLimits, ReviewLink
@@ -163,6 +165,35 @@ def test_the_reviewing_thread_may_rest_after_each_track(setup: Set) -> None:
     decided: list[int] = []
     setup.link.work(lambda: decided.append(setup.clerk.state.waiting))
     assert sorted(set(decided) - {0}) == [1, 2]
+
+
+class Rests:
+    """In place of a pacer."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def rest(self) -> None:
+        self.taken += 1
+
+
+@pytest.mark.parametrize(("waited", "rests"), [(0.0, True), (60.0, False)])
+def test_there_is_no_time_for_rests_when_reports_have_waited_long(
+    setup: Set, monkeypatch: pytest.MonkeyPatch, waited: float, *, rests: bool
+) -> None:
+    pacer = Rests()
+    monkeypatch.setattr(setup.link, "_pacer", pacer)
+    streams = [setup.open(stream_id=f"camera {number}") for number in range(3)]
+    for stream in streams:
+        setup.play(stream, confident(0, 40))
+        setup.end(stream)
+    later = time.monotonic() + waited
+    monkeypatch.setattr(reviewing.time, "monotonic", lambda: later)
+    at_last_report = []
+    setup.link.work(lambda: (setup.link._rest(), at_last_report.append(pacer.taken)))
+    waiting = at_last_report[:-2]  # the last report of all has none behind it that waits
+    assert waiting
+    assert all((taken > 0) is rests for taken in waiting)
 
 
 def unlikely(first: int, last: int) -> list[Frames]:

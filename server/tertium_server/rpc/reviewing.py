@@ -35,8 +35,8 @@ from tertium_server.rpc.track_news import Report, news_in
 
 _TICK_SECONDS = 0.2
 _MOST_HANDED_OVER = 20_000
-_UNHURRIED = _MOST_HANDED_OVER // 4
-"""Reports that may wait before there is no more time for rests."""
+_PATIENCE_SECONDS = 2.0
+"""How long a report may wait before there is no more time for rests: a stream's film is some 20 seconds long."""
 _MOST_SENT = 64
 _REMEMBERED = 256
 """Streams without a call that are kept in mind, each with its film."""
@@ -65,9 +65,9 @@ class ReviewLimits:
 
 @dataclass(slots=True)
 class _Backlog:
-    """What waits for the reviewing thread."""
+    """What waits for the reviewing thread; reports with the time they came, by the monotonic clock."""
 
-    entries: deque[tuple[StreamReview, Report]] = field(default_factory=lambda: deque(maxlen=_MOST_HANDED_OVER))
+    entries: deque[tuple[float, StreamReview, Report]] = field(default_factory=lambda: deque(maxlen=_MOST_HANDED_OVER))
     evidence: deque[evidence_pb2.Evidence] = field(default_factory=lambda: deque(maxlen=_MOST_SENT))
 
 
@@ -175,7 +175,7 @@ class ReviewLink:
         entries = self._backlog.entries
         if len(entries) == _MOST_HANDED_OVER:
             self.lost += 1
-        entries.append((review, told))
+        entries.append((time.monotonic(), review, told))
         self._wake.set()
 
     def develop(self, evidence: evidence_pb2.Evidence) -> None:
@@ -210,7 +210,9 @@ class ReviewLink:
         self.work()
 
     def _rest(self) -> None:
-        if not self._stopping and len(self._backlog.entries) < _UNHURRIED:
+        entries = self._backlog.entries
+        is_late = bool(entries) and time.monotonic() - entries[0][0] > _PATIENCE_SECONDS
+        if not self._stopping and not is_late:
             self._pacer.rest()
 
     def work(self, rest: Rest = go_on) -> None:
@@ -220,7 +222,7 @@ class ReviewLink:
         # Times before news: what happened up to then has been handed over by now.
         times = {review: review.reached for review in reviews if review.watch.waiting}
         while self._backlog.entries:
-            review, told = self._backlog.entries.popleft()
+            _, review, told = self._backlog.entries.popleft()
             self._guarded(lambda: self._read(review, told, rest))  # noqa: B023 - called here and now
             rest()
         for review, moment in times.items():
