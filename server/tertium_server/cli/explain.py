@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import messages, progress_of, steps_of, waiting
+from .console import messages, progress_of, waiting
 from .failure import MISUSED, CommandError
 from .policy_file import policy_at
 from .recording_options import (
@@ -23,7 +23,7 @@ from .recording_options import (
     Scores,
     ScoresOption,
     SequencesOption,
-    mirrors_of,
+    read_recordings,
     reading_of,
 )
 
@@ -108,14 +108,7 @@ def explain(  # noqa: PLR0913  # the options of the command line
 ) -> None:
     """The command; HELP says what it does."""
     _check_asked(track, frame, plot)
-    # From here on things are slow to load.
-    from tertium_server.tuning.readers import read_detections  # noqa: PLC0415
-
-    options = reading_of(class_name, scores, fps, detections_field)
-    with steps_of("reading") as say:
-        recorded = read_detections(detections, format.value, options, sequences, mirrors=mirrors_of(say))
-    for warning in (warning for sequence in recorded for warning in sequence.warnings):
-        messages().print(f"[yellow]warning[/yellow] {warning}", soft_wrap=True)
+    recorded = read_recordings(detections, format, reading_of(class_name, scores, fps, detections_field), sequences)
     if track is not None and len(recorded) > 1:
         names = ", ".join(sequence.name for sequence in recorded[:5])
         raise CommandError(f"there are {len(recorded)} sequences ({names} …); name one with --sequences", MISUSED)

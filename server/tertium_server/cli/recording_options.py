@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .console import messages, steps_of
 from .failure import CommandError
 
 if TYPE_CHECKING:
     from tertium_server.tuning.cache import ReplayCache
-    from tertium_server.tuning.readers import Labelled, Mirrors, Options, ReadError
+    from tertium_server.tuning.readers import Labelled, Mirrors, Options, ReadError, Sequence
 
 RECORDING, MEASURING, WORK, RESULTS = "The recording", "The measuring", "The work", "Results"
 """Panels of the help."""
@@ -221,6 +222,17 @@ def mirrors_of(say: Say, *, no_cache: bool = False) -> Mirrors:
     from tertium_server.tuning.readers import Mirrors  # noqa: PLC0415  # slow to load
 
     return Mirrors(keep=not no_cache, told=lambda what, done, total: say(f"{what}, MiB", done >> 20, total >> 20))
+
+
+def read_recordings(detections: str, format_name: Format, options: Options, pattern: str) -> tuple[Sequence, ...]:
+    """Recorded sequences, with a bar while they are read; what is odd about them is told."""
+    from tertium_server.tuning.readers import read_detections  # noqa: PLC0415  # slow to load
+
+    with steps_of("reading") as say:
+        recorded = read_detections(detections, format_name.value, options, pattern, mirrors=mirrors_of(say))
+    for warning in (warning for sequence in recorded for warning in sequence.warnings):
+        messages().print(f"[yellow]warning[/yellow] {warning}", soft_wrap=True)
+    return recorded
 
 
 def read_pairs(

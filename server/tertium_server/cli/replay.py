@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import messages, progress_of, steps_of
+from .console import progress_of
 from .failure import MISUSED, CommandError
 from .output import STDOUT, written
 from .recording_options import (
@@ -21,7 +21,7 @@ from .recording_options import (
     Scores,
     ScoresOption,
     SequencesOption,
-    mirrors_of,
+    read_recordings,
     reading_of,
 )
 
@@ -103,16 +103,10 @@ def replay(  # noqa: PLR0913  # the options of the command line
     if out == STDOUT and json_file == STDOUT:
         raise CommandError("--out and --json can't both be standard output; give one a file", MISUSED)
     # From here on things are slow to load.
-    from tertium_server.tuning.readers import read_detections  # noqa: PLC0415
-
     from .judging import Job  # noqa: PLC0415
     from .report import report  # noqa: PLC0415
 
-    options = reading_of(class_name, scores, fps, detections_field)
-    with steps_of("reading") as say:
-        recorded = read_detections(detections, format.value, options, sequences, mirrors=mirrors_of(say))
-    for warning in (warning for sequence in recorded for warning in sequence.warnings):
-        messages().print(f"[yellow]warning[/yellow] {warning}", soft_wrap=True)
+    recorded = read_recordings(detections, format, reading_of(class_name, scores, fps, detections_field), sequences)
     if client_tracks:
         _check_tracks(recorded)
     summaries, version = _judge(
