@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import statistics
+
 import numpy as np
 import pytest
 from scipy.stats import beta
+from scipy.stats import t as student
 
 from tertium_server.quality.truth import FrameTally, TruthTally, estimate, estimate_frames
 
@@ -67,3 +70,12 @@ def test_few_frames_say_nothing() -> None:
     made = estimate_frames(FrameTally(some, 50 * some, 5 * some))
     assert np.isnan(made.recall.value)
     assert np.isnan(made.precision.value)
+
+
+def test_the_effective_number_of_boxes_is_that_of_the_spread_between_scenes() -> None:
+    right = np.array([9, 5, 7, 8, 10, 4] * 10)  # of ten in each scene
+    found = estimate(TruthTally(tp=right, fp=np.zeros_like(right), fn=10 - right)).recall
+    shares = (right / 10).tolist()
+    share, variance = statistics.mean(shares), statistics.variance(shares) / len(shares)
+    few = (student.ppf(0.975, 599) / student.ppf(0.975, 59)) ** 2
+    assert found.effective_samples == pytest.approx(share * (1 - share) / variance * few)

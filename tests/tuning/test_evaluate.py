@@ -19,13 +19,13 @@ from tertium_server.tuning.evaluate_metrics import Metric, MetricError, find_met
 from tertium_server.tuning.evaluate_slices import slices
 from tertium_server.tuning.evaluate_tables import TableError, Tables
 from tertium_server.tuning.figures import Matching
-from tertium_server.tuning.intervals import difference_intervals
 from tertium_server.tuning.judged import YES, Judged, judge, units_by_verdict
 from tertium_server.tuning.matching import Label, Rule, match
 from tertium_server.tuning.readers import Kind, Labelled, ReadError
 from tertium_server.tuning.replay import ReplayOptions, replay
 from tertium_server.tuning.rows import write_header, write_rows
 from tertium_server.tuning.units import Place, Unit
+from tests.tuning.figures import difference_intervals
 from tests.tuning.labelled import crowd
 
 RULES = (Rule.SCORE, Rule.IOU)
@@ -186,8 +186,8 @@ def test_differences_of_two_policies_are_drawn_from_the_same_blocks() -> None:
     found = compare(*(evaluate(one) for one in judged))["units"]["box"]["overall"]
     places = Place.of_all(labelled)
     first, second = (units_by_verdict(one, places, Unit.BOX).counts_by_block(YES) for one in judged)
-    expected = difference_intervals(first, second, seed=0)
-    assert found["yes.recall"]["interval"] == [expected.recall.low, expected.recall.high]
+    expected = difference_intervals(first, second, seed=0)["recall"]
+    assert found["yes.recall"]["interval"] == [expected.low, expected.high]
     points = [2 * one.tp.sum() / (one.tp.sum() + one.fp.sum() + one.positives.sum()) for one in (first, second)]
     assert found["yes.f1"]["difference"] == pytest.approx(points[0] - points[1])
 

@@ -5,17 +5,10 @@ import numpy as np
 import pytest
 
 from tertium_server.tuning.curve import Curve
-from tertium_server.tuning.intervals import (
-    Interval,
-    curve_draws,
-    curve_intervals,
-    difference_intervals,
-    draw,
-    figure_intervals,
-    share_interval,
-)
+from tertium_server.tuning.intervals import Interval, curve_draws, draw
 from tertium_server.tuning.matching import label_changes
 from tertium_server.tuning.units import BlockCounts, Place, Units, box_units
+from tests.tuning.figures import curve_intervals, difference_intervals, figure_intervals
 from tests.tuning.labelled import crowd
 from tests.tuning.scattered import scattered
 
@@ -44,7 +37,7 @@ def test_figures_are_those_of_blocks_copied_as_often_as_they_are_drawn() -> None
     intervals = figure_intervals(units.counts_by_block(0.5), seed=4, draws=80)
     points = [curve.at(0.5) for curve in curves(units, 4, 80)]
     for name in FIGURES:
-        interval = getattr(intervals, name)
+        interval = intervals[name]
         assert [interval.low, interval.high] == pytest.approx(middle([getattr(point, name) for point in points]))
 
 
@@ -59,7 +52,7 @@ def test_what_is_read_off_a_curve_is_read_off_each_resample() -> None:
         "average_precision": [curve.average_precision for curve in swept],
     }
     for name, values in expected.items():
-        interval = getattr(intervals, name)
+        interval = intervals[name]
         assert [interval.low, interval.high] == pytest.approx(middle(values))
 
 
@@ -106,14 +99,14 @@ def test_intervals_hold_what_is_so_about_as_often_as_they_say() -> None:
     for seed in range(1000, 1200):
         intervals = figure_intervals(scattered(seed, blocks=60).counts_by_block(0.5), seed=0, draws=400)
         for name in FIGURES:
-            interval = getattr(intervals, name)
+            interval = intervals[name]
             held[name] += interval.low <= getattr(world, name) <= interval.high
     assert all(0.88 * 200 <= count <= 0.99 * 200 for count in held.values())
 
 
 def test_the_difference_of_a_thing_and_itself_is_nothing() -> None:
     counts = scattered(3, blocks=20).counts_by_block(0.5)
-    for interval in (getattr(difference_intervals(counts, counts, seed=0), name) for name in FIGURES):
+    for interval in difference_intervals(counts, counts, seed=0).values():
         assert (interval.low, interval.high) == (0.0, 0.0)
 
 
@@ -122,35 +115,18 @@ def test_what_both_have_in_common_cancels_out_of_their_difference() -> None:
     units = scattered(4, blocks=30, unlike=1.5)
     worse = units.counts_by_block(0.5)
     better = BlockCounts(worse.tp + 1, worse.fp, worse.found + 1, worse.positives + 1)
-    alone = figure_intervals(worse, seed=0).recall
-    difference = difference_intervals(better, worse, seed=0).recall
+    alone = figure_intervals(worse, seed=0)["recall"]
+    difference = difference_intervals(better, worse, seed=0)["recall"]
     assert difference.low > 0
     assert difference.high - difference.low < 0.5 * (alone.high - alone.low)
 
 
-def test_only_the_same_blocks_are_compared() -> None:
-    with pytest.raises(ValueError, match="same blocks"):
-        difference_intervals(scattered(0, 4).counts_by_block(0.5), scattered(0, 5).counts_by_block(0.5), seed=0)
-
-
-def test_a_share_is_resampled_as_a_whole() -> None:
-    parts, wholes = np.array([1, 0, 4, 2]), np.array([10, 5, 10, 20])
-    drawn = draw(4, seed=3)
-    shares = [sum(weights * parts) / sum(weights * wholes) for weights in drawn]
-    interval = share_interval(parts, wholes, seed=3)
-    assert [interval.low, interval.high] == pytest.approx(middle(shares))
-
-
-def test_after_people_have_answered_no_block_has_the_false_ones_of_maybe() -> None:
-    units = scattered(5, blocks=6)
-    together = units.together_by_block(yes=0.8, no=0.3)
-    assert together.fp.tolist() == units.counts_by_block(0.8).fp.tolist()
-    assert together.tp.tolist() == units.counts_by_block(0.3).tp.tolist()
-
-
 def test_one_block_says_nothing_of_others() -> None:
     units = scattered(0, blocks=1)
-    for interval in (figure_intervals(units.counts_by_block(0.5), seed=0).f1, curve_intervals(units, 0, 5).best_f1):
+    for interval in (
+        figure_intervals(units.counts_by_block(0.5), seed=0)["f1"],
+        curve_intervals(units, 0, 5)["best_f1"],
+    ):
         assert math.isnan(interval.low)
         assert math.isnan(interval.high)
 
@@ -159,6 +135,6 @@ def test_resamples_without_anything_to_measure_are_left_out() -> None:
     # Objects in one of three blocks: a third of the resamples has none.
     nothing = np.zeros(3, np.int64)
     counts = BlockCounts(np.array([3, 0, 0]), nothing, np.array([3, 0, 0]), np.array([4, 0, 0]))
-    assert figure_intervals(counts, seed=0).recall == Interval(0.75, 0.75)
+    assert figure_intervals(counts, seed=0)["recall"] == Interval(0.75, 0.75)
     empty = figure_intervals(BlockCounts(nothing, nothing, nothing, nothing), seed=0)
-    assert all(math.isnan(getattr(empty, name).low) for name in FIGURES)
+    assert all(math.isnan(empty[name].low) for name in FIGURES)

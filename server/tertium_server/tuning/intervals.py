@@ -35,40 +35,9 @@ class Interval:
     level: float = LEVEL
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FigureIntervals:
-    """Those of the figures at a threshold, or of the differences of two."""
-
-    precision: Interval
-    recall: Interval
-    f1: Interval
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CurveIntervals:
-    """Those of what is read off a whole curve."""
-
-    best_f1: Interval
-    """The best F1. It was chosen on the data it is measured on, in each resample as in the original."""
-
-    best_threshold: Interval
-    """Where it lies."""
-
-    recommended_threshold: Interval
-    """The top of the smoothed curve."""
-
-    average_precision: Interval
-
-
 def draw(blocks: int, seed: int, draws: int = DRAWS) -> Counts:
     """(draws, blocks) how often each block is in each resample. The same seed gives the same."""
     return np.random.default_rng(seed).multinomial(blocks, np.full(blocks, 1.0 / blocks), size=draws).astype(np.int64)
-
-
-def figure_intervals(counts: BlockCounts, seed: int, draws: int = DRAWS, level: float = LEVEL) -> FigureIntervals:
-    """Intervals of precision, recall and F1 of these counts."""
-    resamples = draw(len(counts.tp), seed, draws)
-    return _intervals(*_figures(counts, resamples), level=level, blocks=len(counts.tp))
 
 
 def figure_draws(counts: BlockCounts, seed: int, draws: int = DRAWS) -> dict[str, Floats]:
@@ -76,33 +45,11 @@ def figure_draws(counts: BlockCounts, seed: int, draws: int = DRAWS) -> dict[str
     return dict(zip(("precision", "recall", "f1"), _figures(counts, draw(len(counts.tp), seed, draws)), strict=True))
 
 
-def difference_intervals(
-    first: BlockCounts, second: BlockCounts, seed: int, draws: int = DRAWS, level: float = LEVEL
-) -> FigureIntervals:
-    """Intervals of the first's figures less the second's, over the same blocks."""
-    if len(first.tp) != len(second.tp):
-        raise ValueError("counts can only be compared over the same blocks")
-    resamples = draw(len(first.tp), seed, draws)
-    pairs = zip(_figures(first, resamples), _figures(second, resamples), strict=True)
-    return _intervals(*(ours - theirs for ours, theirs in pairs), level=level, blocks=len(first.tp))
-
-
-def share_interval(parts: Counts, wholes: Counts, seed: int, draws: int = DRAWS, level: float = LEVEL) -> Interval:
-    """Of the share of parts (B,) in wholes (B,): of cases that people see in all cases, say."""
-    resamples = draw(len(parts), seed, draws)
-    return interval(quotients(resamples @ parts, resamples @ wholes), level, len(parts))
-
-
-def curve_intervals(units: Units, seed: int, draws: int = CURVE_DRAWS, level: float = LEVEL) -> CurveIntervals:
-    """Intervals of what is read off the curve: each resample is swept anew."""
-    figures, blocks = curve_draws(units, seed, draws), len(units.positives)
-    return CurveIntervals(**{name: interval(values, level, blocks) for name, values in figures.items()})
-
-
 def curve_draws(units: Units, seed: int, draws: int = CURVE_DRAWS, *, recommended: bool = True) -> dict[str, Floats]:
-    """(draws,) of each field of CurveIntervals: what each resample gave, NaN where it has no best threshold.
+    """(draws,) of what is read off a whole curve: what each resample, swept anew, gave; NaN where it has no best threshold.
 
-    ``recommended``: with the top of the smoothed curve, which takes as long as all the rest.
+    best_f1: the best F1 (it was chosen on the data it is measured on, in each resample as in the original); best_threshold: where it lies;
+    average_precision; with ``recommended``, which takes as long as all the rest, recommended_threshold: the top of the smoothed curve.
     """
     ordered, resamples = _by_score(units), draw(len(units.positives), seed, draws)
     tops = _tops(ordered, resamples)
@@ -154,13 +101,6 @@ def _figures(counts: BlockCounts, resamples: Counts) -> tuple[Floats, Floats, Fl
     columns = (counts.tp, counts.fp, counts.found, counts.positives)
     tp, fp, found, positives = (np.asarray(resamples @ column) for column in columns)
     return quotients(tp, tp + fp), quotients(found, positives), f1_of(tp, fp, found, positives)
-
-
-def _intervals(precision: Floats, recall: Floats, f1: Floats, *, level: float, blocks: int) -> FigureIntervals:
-    precision_interval, recall_interval, f1_interval = (
-        interval(values, level, blocks) for values in (precision, recall, f1)
-    )
-    return FigureIntervals(precision=precision_interval, recall=recall_interval, f1=f1_interval)
 
 
 def _by_score(units: Units) -> Units:

@@ -101,10 +101,6 @@ class Units:
         tp, fp, found = (self._by_block(changes, accepted) for changes in (self.true, self.false, self.found))
         return BlockCounts(tp, fp, found, self.positives.sum(axis=1))
 
-    def together_by_block(self, yes: float, no: float) -> BlockCounts:
-        """Counts in each block after people have answered rightly all that scores under ``yes``, but not under ``no``."""
-        return replace(self.counts_by_block(no), fp=self.counts_by_block(yes).fp)
-
     def _by_block(self, changes: NDArray[np.int8], accepted: NDArray[np.bool_]) -> Counts:
         sums = np.bincount(self.blocks[accepted], weights=changes[accepted], minlength=len(self.positives))
         return np.rint(sums).astype(np.int64)
