@@ -23,6 +23,7 @@ from tertium_client import (
 )
 from tertium_server.demo.board import Board, Happening
 from tertium_server.demo.cameras import load_cameras
+from tertium_server.demo.drawing import draw_scene
 from tertium_server.demo.gauges import Figures, Gauges
 from tertium_server.demo.summary import summarize
 from tertium_server.demo.view import Screen, interval_bar
@@ -227,3 +228,13 @@ def test_the_summary_compares_with_the_threshold_in_words() -> None:
     assert "Car park: the threshold keeps 1 of 1 boxes. Tertium is sure of no car yet;" in text
     assert "a person look at 1 of 1 tracks." in text
     assert "policy 0-abc" in text
+
+
+def test_a_figure_looks_in_the_next_picture_as_it_did_in_the_last() -> None:
+    """People who look through a film strip have to take it for the same one."""
+    middles = []
+    for left in range(0, 1180, 5):
+        box = np.array([[left, 100, left + 100, 300]], np.float32)
+        middles.append(draw_scene((1280, 720), box, None)[224, left + 50].astype(int))
+    assert np.abs(np.diff(middles, axis=0)).max() <= 3
+    assert np.abs(middles[0] - middles[-1]).max() > 50
