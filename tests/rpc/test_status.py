@@ -98,12 +98,13 @@ async def test_a_caller_learns_of_the_fields_at_fault_however_many_there_are() -
         return b""
 
     server = grpc.aio.server()
-    handlers = {"Refuse": grpc.unary_unary_rpc_method_handler(refuse)}
+    handlers: dict[str, Any] = {"Refuse": grpc.unary_unary_rpc_method_handler(refuse)}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test", handlers),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        ending = await ending_of(channel.unary_unary("/test/Refuse")(b""))
+        call: Any = channel.unary_unary("/test/Refuse")
+        ending = await ending_of(call(b""))
     await server.stop(None)
     assert (ending.code, ending.fields[:2]) == (grpc.StatusCode.INVALID_ARGUMENT, ["f[0]", "f[1]"])
 

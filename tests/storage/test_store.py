@@ -3,6 +3,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
@@ -11,7 +12,6 @@ from tertium_server.storage import (
     Database,
     StoreError,
     StoreUnavailableError,
-    migrating,
     open_store,
     revision_of,
     sqlite_url,
@@ -64,7 +64,7 @@ def test_servers_that_start_together_migrate_once(store_url: str) -> None:
 
 def test_a_migration_may_take_longer_than_a_question(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     limits: list[object] = []
-    migrate = migrating.command.upgrade
+    migrate = command.upgrade
 
     def look_and_migrate(config: Any, revision: str) -> None:
         limits.extend(limits_of(config.attributes["connection"]))
@@ -75,7 +75,7 @@ def test_a_migration_may_take_longer_than_a_question(store_url: str, monkeypatch
             return []
         return [connection.execute(text(f"SHOW {name}")).scalar() for name in ("statement_timeout", "lock_timeout")]
 
-    monkeypatch.setattr(migrating.command, "upgrade", look_and_migrate)
+    monkeypatch.setattr(command, "upgrade", look_and_migrate)
     store = open_store(store_url)
     assert set(limits) <= {"0"}
     with store.read() as connection:
