@@ -16,10 +16,11 @@ from tertium_server.quality.department import QualityDepartment, read_book
 from tertium_server.quality.instruments import series
 from tertium_server.quality.truths import BoxCounts, TruthFrame
 from tertium_server.quality.values import ALL, MICROS, Method, Window
-from tertium_server.review.values import Answer, Booking, Stratum, Verdict
+from tertium_server.review.values import Answer, Booking, Source, Stratum, Verdict
 from tertium_server.storage import Database
 from tertium_server.storage.tables import review
 from tests.review.builders import START, Clock, booking, id_of, office, terms
+from tests.review.test_frame_audits import audit as audit_of_frame
 
 HOUR = 3600 * MICROS
 
@@ -156,6 +157,17 @@ def test_counters_count_each_track_once_and_never_fall(store: Database, clock: C
     clock.pass_by(8 * 86_400)
     made.refresh()
     assert samples(made)["tertium_reviewed_total", ("person", "auto_yes", "tp")] == len(audited)
+
+
+def test_whole_frames_are_no_tracks(file_store: Database, clock: Clock) -> None:
+    fill(file_store, clock)
+    clock.pass_by(1)
+    alone = read_book(file_store, ("person",), clock.now)
+    office(file_store, clock).book_frame(audit_of_frame())
+    with file_store.write() as connection:
+        of_frames = review.cases.c.source == Source.FRAME_AUDIT.value
+        connection.execute(update(review.cases).where(of_frames).values(answer="no", state="closed"))
+    assert read_book(file_store, ("person",), clock.now).tallies == alone.tallies
 
 
 def test_what_a_round_has_counted_before_it_failed_is_counted(

@@ -24,7 +24,7 @@ def one_by_one(entries: list[Entry], track_id: int) -> list[FrameOfTrack]:
     for sent, answered in entries:
         assert isinstance(sent, bytes)
         frames, decisions = Request.FromString(sent).frames, Response.FromString(answered).decisions
-        first = {}
+        first: dict[int, tuple[int, int]] = {}
         place = 0
         for number, (index, count) in enumerate(zip(frames.frame_indices, frames.detection_counts, strict=True)):
             first.setdefault(index, (number, place))

@@ -22,7 +22,6 @@ from tertium_server.review.gallery import Gallery
 from tertium_server.review.office import ReviewOffice
 from tertium_server.review.spool import Spool
 from tertium_server.review.values import Answer, Case, Source
-from tertium_server.rpc import reviewing
 from tertium_server.rpc.desk import Desk
 from tertium_server.rpc.film import Film
 from tertium_server.rpc.reviewing import ReviewLimits, ReviewLink
@@ -188,9 +187,14 @@ def test_there_is_no_time_for_rests_when_reports_have_waited_long(
         setup.play(stream, confident(0, 40))
         setup.end(stream)
     later = time.monotonic() + waited
-    monkeypatch.setattr(reviewing.time, "monotonic", lambda: later)
-    at_last_report = []
-    setup.link.work(lambda: (setup.link._rest(), at_last_report.append(pacer.taken)))
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    at_last_report: list[float] = []
+
+    def rest() -> None:
+        setup.link._rest()
+        at_last_report.append(pacer.taken)
+
+    setup.link.work(rest)
     waiting = at_last_report[:-2]  # the last report of all has none behind it that waits
     assert waiting
     assert all((taken > 0) is rests for taken in waiting)
