@@ -191,7 +191,7 @@ def test_there_is_no_time_for_rests_when_reports_have_waited_long(
     at_last_report: list[float] = []
 
     def rest() -> None:
-        setup.link._rest()
+        setup.link._rest()  # pyright: ignore[reportPrivateUsage]
         at_last_report.append(pacer.taken)
 
     setup.link.work(rest)
