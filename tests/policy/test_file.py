@@ -38,9 +38,36 @@ def written(folder: Path, content: object) -> Path:
     return file
 
 
+def with_provenance(written_out: str) -> str:
+    """The plain policy's text with a provenance as it is written here."""
+    return text({name: value for name, value in data().items() if name != "provenance"}) + f"provenance:{written_out}\n"
+
+
 def test_a_file_is_read_into_the_policy_it_holds(tmp_path: Path) -> None:
     assert load_policy(written(tmp_path, data())) == plain_policy()
     assert load_policy(str(written(tmp_path, data(name="mine", number=7)))).version.startswith("7-")
+
+
+def test_references_that_stand_for_more_than_a_memory_holds_are_refused() -> None:
+    lines = ["a0: &a0 [0, 0, 0, 0, 0, 0, 0, 0, 0, 0]"]
+    lines += [f"a{k}: &a{k} [{', '.join(10 * [f'*a{k - 1}'])}]" for k in range(1, 20)]
+    with pytest.raises(PolicyError, match="more than 1,000,000 values"):
+        parse_policy(with_provenance("".join(f"\n  {line}" for line in lines)), "bomb")
+
+
+def test_references_are_what_they_name() -> None:
+    read = parse_policy(with_provenance(" {one: &one [1, 2], again: *one}"), "x")
+    assert read.provenance == {"one": [1, 2], "again": [1, 2]}
+
+
+def test_of_very_many_problems_the_first_are_told_and_how_many_more_there_are() -> None:
+    with pytest.raises(PolicyError) as caught:
+        parse_policy(text(data()) + "".join(f"wrong{number}: 1\n" for number in range(70)), "x")
+    assert [problem.field for problem in caught.value.problems] == [
+        *(f"wrong{number}" for number in range(50)),
+        "policy",
+    ]
+    assert "20 more problems" in str(caught.value)
 
 
 def test_the_built_in_policy_loads_and_is_always_the_same() -> None:

@@ -1,6 +1,6 @@
 """The file form of a policy: YAML 1.2 (where ``yes`` and ``no`` are plain words, not truth values), read with errors that name line and field."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from io import StringIO
@@ -19,6 +19,11 @@ from tertium_server.policy.lines import find_line
 from tertium_server.policy.merging import difference
 from tertium_server.policy.model import Policy
 from tertium_server.policy.schema import fields_at
+
+_MOST_VALUES = 1_000_000
+"""Of a file. A few lines of references to references stand for more than any memory holds."""
+
+_MOST_ERRORS = 50
 
 
 class _PlainConstructor(SafeConstructor):
@@ -56,14 +61,36 @@ def parse_policy(text: str, source: str) -> Policy:
         raise PolicyError(f"{source}: {_at(error)}is no YAML: {_in_short(error)}", source) from error
     except RecursionError as error:
         raise PolicyError(f"{source}: is no policy: it is nested too deep", source) from error
+    if _values_in(data, {}) > _MOST_VALUES:
+        raise PolicyError(
+            f"{source}: is no policy: with all references (*name) written out it has more than {_MOST_VALUES:,} values",
+            source,
+        )
     if not isinstance(data, dict):
         raise PolicyError(f"{source}: holds no policy: expected the keys format, name, tracker, defaults", source)
     try:
         return Policy.model_validate(data)
     except ValidationError as error:
-        raise PolicyError.of(
-            source, [problem for each in error.errors() for problem in _explain(each, text)]
-        ) from error
+        raise PolicyError.of(source, _problems(error.errors(), text)) from error
+
+
+def _problems(errors: Sequence[ErrorDetails], text: str) -> list[Problem]:
+    """What pydantic found, as much of it as anybody reads: for each the text is gone through again."""
+    problems = [problem for each in errors[:_MOST_ERRORS] for problem in _explain(each, text)]
+    if len(errors) > _MOST_ERRORS:
+        problems.append(Problem("policy", 0, f"there are {len(errors) - _MOST_ERRORS} more problems; mend these first"))
+    return problems
+
+
+def _values_in(data: object, counted: dict[int, int]) -> int:
+    """How many values there are, with what a reference names counted each time. One that leads to itself is refused by its field, later."""
+    if not isinstance(data, dict | list):
+        return 1
+    if id(data) not in counted:
+        counted[id(data)] = 1  # until it is known: who meets it again is inside of it
+        within: Iterable[object] = data.values() if isinstance(data, dict) else data
+        counted[id(data)] = 1 + sum(_values_in(each, counted) for each in within)
+    return counted[id(data)]
 
 
 def _at(error: Exception) -> str:
