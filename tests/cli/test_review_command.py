@@ -52,6 +52,8 @@ def test_cases_are_listed(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert run(["review", "list", "--data-dir", str(folder), "--stream", "yard"]) == 0
     (line,) = lines(capsys)
     assert "maybe by machine" in line
+    assert run(["review", "list", "--data-dir", str(folder), "--stream", "nowhere"]) == 0
+    assert capsys.readouterr() == ("", "there are no such cases\n")
     assert run(["review", "list", "--data-dir", str(folder), "--most", "3"]) == 0
     assert len(lines(capsys)) == 3
 
@@ -112,6 +114,8 @@ def test_gold_cases_are_made_and_reviewers_are_told_of(folder: Path, capsys: pyt
     with store.read() as connection:
         answered = [case for case in list_cases(connection) if case.answer is Answer.NO]
     store.close()
+    assert run(["review", "gold", "list", "--data-dir", str(folder)]) == 0
+    assert "there are no gold cases yet; make one: " in capsys.readouterr().err
     assert run(["review", "gold", "add", answered[0].id, "--data-dir", str(folder)]) == 0
     (name,) = lines(capsys)
     assert run(["review", "gold", "list", "--data-dir", str(folder)]) == 0

@@ -29,6 +29,7 @@ def fails(server: ServerProcess) -> str:
     assert server.wait() == 2, server.log
     (line,) = [line for line in server.log.splitlines() if line.startswith("tertium: ")]
     assert "Traceback" not in server.log
+    assert '"level": "warning"' not in server.log, "nothing else is wrong with it"
     return line
 
 

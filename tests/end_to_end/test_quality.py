@@ -103,6 +103,14 @@ def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]
     return found
 
 
+def refused(capsys: pytest.CaptureFixture[str], address: str) -> str:
+    """What is said to somebody whose token the server does not know."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("TERTIUM_TOKEN", "somebody's")
+        assert run(["quality", "show", "--server", address]) == 1
+    return capsys.readouterr().err
+
+
 def test_estimates_outlive_a_kill_and_are_the_same_everywhere(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,6 +124,7 @@ def test_estimates_outlive_a_kill_and_are_the_same_everywhere(
     environment = {"TERTIUM_ESTIMATE_SECONDS": "0.2", "TERTIUM_CLASSES": "person"}
     server = ServerProcess(data, **environment).wait_until_ready()
     try:
+        assert "put one into TERTIUM_TOKEN: " in refused(capsys, server.listen)
         tracks = stream(server.listen)
         report = ["quality", "report-truth", str(truth.parent), "--format", "mot", "--class-name", "person"]
         report += ["--server", server.listen, "--stream", "{name}", "--json"]
@@ -141,8 +150,7 @@ def test_estimates_outlive_a_kill_and_are_the_same_everywhere(
     finally:
         server.process.kill()
         server.process.wait()
-    assert again["estimates"] == of_server["estimates"]
-    assert again["strata"] == of_server["strata"]
+    assert (again["estimates"], again["strata"]) == (of_server["estimates"], of_server["strata"])
     # Without a server, from the store: of the class it tells apart, the same.
     of_store = shown(capsys, "--data-dir", str(data), "--class", "person")
     assert of_store["estimates"] == [each for each in again["estimates"] if each["class_name"] == "person"]

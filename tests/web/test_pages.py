@@ -133,6 +133,9 @@ async def test_scrapes_and_frames_go_on_side_by_side(tmp_path: Path) -> None:
 async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(StartError, match=rf"--metrics-port {port} .*Address already in use.*another port"):
+        with pytest.raises(
+            StartError,
+            match=rf"--metrics-port {port} \(on 127.0.0.1\): can't listen there: Address already in use; name another port",
+        ):
             async with serving(tmp_path, metrics_port=port):
                 pass

@@ -25,6 +25,9 @@ from tertium_server.web.pages import make_pages
 from tertium_server.web.readiness import Readiness
 from tertium_server.web.server import WebServer
 
+_FAILED_START_SECONDS = 1.0
+"""More than enough to stop what nobody has called."""
+
 
 class Service:
     """A whole server inside a running event loop: ``async with Service(settings) as service``. Tests and the demo use it as ``run`` does."""
@@ -80,7 +83,7 @@ class Service:
         except StartError:
             self._stop_oversight()
             self._web.stop()
-            await self._rpc.stop(0.0)
+            await self._rpc.stop(_FAILED_START_SECONDS)
             await self._stop_recording()
             raise
         self._log.info("listening", listen=self.listen, metrics=f"http://{self.metrics}/metrics")

@@ -15,6 +15,7 @@ import typer
 from .failure import CommandError
 
 if TYPE_CHECKING:
+    from tertium_server.rpc.caller import CallError
     from tertium_server.rpc.policy_client import PolicyClient, StoredPolicy
 
 DEFAULT_SERVER = "127.0.0.1:7413"
@@ -123,7 +124,17 @@ def connected(server: str) -> Generator[PolicyClient]:
         with PolicyClient(server, os.environ.get(TOKEN_VARIABLE, "")) as policies:
             yield policies
     except CallError as error:
-        raise CommandError(str(error)) from error
+        raise refusal(server, error) from error
+
+
+def refusal(server: str, error: CallError) -> CommandError:
+    """What a command says of a server that refused it."""
+    if not error.needs_token:
+        return CommandError(str(error))
+    return CommandError(
+        f"server {server}: no token, or one that it does not know; put one into {TOKEN_VARIABLE}: that of a server on this machine is in its "
+        "data folder, review-token"
+    )
 
 
 def _name(author: str | None) -> str:

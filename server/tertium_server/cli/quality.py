@@ -18,7 +18,7 @@ import typer
 from . import quality_truth
 from .commands import Commands
 from .failure import CommandError
-from .policy_server import TOKEN_VARIABLE
+from .policy_server import TOKEN_VARIABLE, refusal
 from .review_store import open_store_of
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def connected(server: str) -> Generator[QualityClient]:
         with QualityClient(server, os.environ.get(TOKEN_VARIABLE, "")) as quality:
             yield quality
     except CallError as error:
-        raise CommandError(str(error)) from error
+        raise refusal(server, error) from error
 
 
 def _table(report: Report) -> list[str]:

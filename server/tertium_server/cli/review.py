@@ -87,6 +87,8 @@ def list_cases(
         told = f"{case.verdict.value} by {case.decided_by.value}"
         columns = (case.id, opened, case.state.value, case.source.value, f"{case.probability:.3f}", told)
         sys.stdout.write("  ".join((*columns, ascii(case.class_name), ascii(case.stream_id))) + "\n")
+    if not cases:
+        sys.stderr.write("there are no such cases\n" if stream or waiting else "there are no cases yet\n")
 
 
 @application.command()
@@ -217,3 +219,5 @@ def list_gold(*, data_dir: _DataDir = None, store: _Store = None) -> None:
     for case in cases:
         answer = "" if case.gold_answer is None else case.gold_answer.value
         sys.stdout.write("  ".join((case.id, f"{answer:3}", ascii(case.class_name), ascii(case.stream_id))) + "\n")
+    if not cases:
+        sys.stderr.write("there are no gold cases yet; make one: tertium review gold add CASE\n")

@@ -18,6 +18,11 @@ _SECONDS = 30.0
 class CallError(TertiumError):
     """A server refused a call, or is not there. Each line of the message is one problem."""
 
+    def __init__(self, message: str, *, needs_token: bool = False) -> None:
+        super().__init__(message)
+        self.needs_token = needs_token
+        """It got no token, or one that it does not know."""
+
 
 class Caller:
     """``with Caller("HOST:PORT", "tertium.v1.ReviewService") as call``: calls of one service. May be used from any number of threads."""
@@ -58,7 +63,8 @@ class Caller:
         try:
             return call(request, timeout=seconds, metadata=self._metadata)
         except grpc.RpcError as error:
-            raise CallError("\n".join(_problems(error, self._address))) from error
+            needs_token = error.code() is grpc.StatusCode.UNAUTHENTICATED
+            raise CallError("\n".join(_problems(error, self._address)), needs_token=needs_token) from error
 
     def close(self) -> None:
         """Hangs up."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import threading
 
@@ -42,7 +43,7 @@ class WebServer:
             self._socket = socket.create_server((self._host, self._port), family=_family(self._host))
         except OSError as error:
             raise StartError(
-                f"--metrics-port {self._port} (on {self._host}): can't listen there: {error.strerror}; name another port, or 0 for any"
+                f"--metrics-port {self._port} (on {self._host}): can't listen there: {_reason(error)}; name another port, or 0 for any"
             ) from error
         self._thread.start()
         host = f"[{self._host}]" if ":" in self._host else self._host
@@ -60,6 +61,11 @@ class WebServer:
         if self._socket is None:  # start() has made it
             raise RuntimeError("the web server's thread was started without a socket")
         asyncio.run(self._server.serve(sockets=[self._socket]))
+
+
+def _reason(error: OSError) -> str:
+    """What the system says. Python adds the address, which is named already."""
+    return os.strerror(error.errno) if error.errno is not None and error.errno > 0 else str(error.strerror)
 
 
 def _family(host: str) -> socket.AddressFamily:
