@@ -100,12 +100,14 @@ def test_show_writes_the_world_to_be_changed(capsys: pytest.CaptureFixture[str],
         (["drift", "--show", "--set", "rain"], 2, "write it as FIELD=VALUE"),
         (["drift", "--server", "here"], 2, "names no port"),
         (["drift", "--server", "127.0.0.1:1", "--review", "nowhere"], 1, "--review nowhere: can't be read"),
+        (["drift", "--server", "127.0.0.1:1", "--truth"], 2, "--truth: the server takes it from the role admin only"),
         (["drift", "--server", "127.0.0.1:1", "--speed", "0"], 2, "--speed 0: give a number above 0"),
     ],
 )
 def test_what_cannot_be_is_said_in_one_line(
-    words: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]
+    words: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("TERTIUM_TOKEN", raising=False)
     assert run(["simulate", *words]) == code
     assert said in capsys.readouterr().err
 

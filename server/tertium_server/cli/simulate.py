@@ -192,6 +192,12 @@ def _live(  # options of the command line
         raise CommandError(f"--server {server}: names no port; give HOST:PORT", MISUSED)
     tokens = () if review is None else _tokens(review)
     token = os.environ.get(TOKEN_VARIABLE, "")
+    if truth and not token and not tokens:
+        raise CommandError(
+            f"--truth: the server takes it from the role admin only; put a token into {TOKEN_VARIABLE}, or give --review FILE: that of a server "
+            "on this machine is in its data folder, review-token",
+            MISUSED,
+        )
     first = tokens[0] if tokens else ""
     pace = Pace(speed=speed_of(speed), start=time.time_ns(), pictures=pictures)
     return LiveOptions(
