@@ -260,6 +260,12 @@ class AsyncStream(StreamFacts):
         try:
             await call.write(opening)
             while True:
+                drawing = self._session.next_drawing()
+                if drawing is not None:
+                    evidence = await asyncio.to_thread(drawing)
+                    if evidence is not None:
+                        await call.write(evidence)
+                    continue
                 now = time.monotonic()
                 request = self._session.next_request(now)
                 if request is not None:

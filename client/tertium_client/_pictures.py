@@ -11,7 +11,7 @@ import logging
 import struct
 import zlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,9 @@ Image = NDArray[np.uint8]
 """(height, width, 3) red, green, blue, or (height, width) grey."""
 Encoder = Callable[[Image], bytes]
 """Makes JPEG or PNG bytes of a crop."""
+Drawing = Callable[[], "evidence_pb2.Evidence | None"]
+"""Draws the pictures of one request; None: there is nothing to show. It takes its time (a whole frame as PNG about a second), so it is called where
+nobody waits: without locks, and outside of event loops."""
 
 _log = logging.getLogger("tertium_client")
 _MARGIN = 0.25
@@ -109,14 +112,12 @@ class Pictures:
         """The connection they came by is over."""
         self._requests.clear()
 
-    def answer(self) -> evidence_pb2.Evidence | None:
-        """The answer to the oldest request; None: there is nothing to answer with."""
-        while self._requests:
-            request = self._requests.popleft()
-            pictures = self._cut(request)
-            if pictures:
-                return evidence_pb2.Evidence(request_id=request.request_id, pictures=pictures)
-        return None
+    def next_drawing(self) -> Drawing | None:
+        """What draws the pictures of the oldest request, of the frames that are kept now; None: nobody asks."""
+        if not self._requests:
+            return None
+        request, kept = self._requests.popleft(), tuple(self._kept)
+        return lambda: self._draw(request, kept)
 
     def _thin(self) -> None:
         """Lets every second of the older half go, or, of very few, the oldest."""
@@ -127,18 +128,18 @@ class Pictures:
             del self._kept[0]
         self._bytes = sum(kept.image.nbytes for kept in self._kept)
 
-    def _cut(self, request: evidence_pb2.EvidenceRequest) -> list[evidence_pb2.Picture]:
+    def _draw(self, request: evidence_pb2.EvidenceRequest, frames: Sequence[_Kept]) -> evidence_pb2.Evidence | None:
         """One crop for each frame wanted, none of a frame twice."""
         pictures: dict[int, evidence_pb2.Picture] = {}
         for place, index in enumerate(request.frame_indices[:_MOST_PICTURES]):
-            kept = min(self._kept, key=lambda each: abs(each.index - index))
+            kept = min(frames, key=lambda each: abs(each.index - index))
             if abs(kept.index - index) > _NEAREST_FRAMES or kept.index in pictures:
                 continue
             box = request.boxes[_CORNERS * place : _CORNERS * (place + 1)]
             picture = self._picture(kept, [float(corner) for corner in box], request.max_picture_bytes)
             if picture is not None:
                 pictures[kept.index] = picture
-        return list(pictures.values())
+        return evidence_pb2.Evidence(request_id=request.request_id, pictures=pictures.values()) if pictures else None
 
     def _picture(self, kept: _Kept, box: list[float], most_bytes: int) -> evidence_pb2.Picture | None:
         area = _around(box, kept.image.shape[1], kept.image.shape[0])
@@ -154,7 +155,7 @@ class Pictures:
                 return None
             form = _format(data)
             if form is None:
-                _log.error("no picture of frame %d: the encoder gave neither JPEG nor PNG", kept.index)
+                _log.error("no picture of frame %d: the encoder gave no bytes of a JPEG or PNG", kept.index)
                 return None
             if len(data) <= most_bytes:
                 return evidence_pb2.Picture(frame_index=kept.index, format=form, data=data, crop=area)
@@ -175,7 +176,10 @@ def _around(box: list[float], width: int, height: int) -> tuple[int, int, int, i
     return (left, top, right, bottom) if left < right and top < bottom else None
 
 
-def _format(data: bytes) -> evidence_pb2.Picture.Format | None:
+def _format(data: object) -> evidence_pb2.Picture.Format | None:
+    """What an encoder gave; None: no bytes, or those of something else."""
+    if not isinstance(data, bytes):
+        return None
     if data.startswith(_PNG):
         return evidence_pb2.Picture.FORMAT_PNG
     return evidence_pb2.Picture.FORMAT_JPEG if data.startswith(_JPEG) else None

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import grpc
 
@@ -229,11 +229,20 @@ class Session:
         """The next message to send; None: nothing is due (see `wake_in`)."""
         if not self._connected:
             return None
-        evidence = self.pictures.answer() if self.pictures.wanted else None
-        if evidence is not None:
-            return delimited(_EVIDENCE, evidence.SerializeToString())
         frames = self._outbox.next_message(now, finishing=self._finishing)
         return None if frames is None else delimited(_FRAMES, frames_message(frames))
+
+    def next_drawing(self) -> Callable[[], bytes | None] | None:
+        """What draws pictures that the server wants, as a message; None: it wants none. Draws anywhere, of what is kept now."""
+        drawing = self.pictures.next_drawing() if self._connected else None
+        if drawing is None:
+            return None
+
+        def draw() -> bytes | None:
+            evidence = drawing()
+            return None if evidence is None else delimited(_EVIDENCE, evidence.SerializeToString())
+
+        return draw
 
     def half_close(self) -> bool:
         """All is sent and no more will come: true tells to half-close now."""

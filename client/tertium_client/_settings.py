@@ -148,7 +148,7 @@ class Flow:
     picture_memory: int = 256 << 20
     """Bytes of pictures kept for people to look at, of those given with frames."""
     encode_picture: Encoder | None = None
-    """Makes JPEG or PNG bytes of a crop, (height, width, 3) or (height, width) of uint8; None: PNG, by the standard library."""
+    """Makes JPEG or PNG bytes of a crop, (height, width, 3) or (height, width) of uint8; None: PNG. Called in another thread."""
 
     def __post_init__(self) -> None:
         if self.batch < 1:

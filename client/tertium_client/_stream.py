@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -292,8 +292,19 @@ class Stream(StreamFacts):
             yield following
 
     def _next_request(self, ended: threading.Event) -> bytes | None:
+        while callable(due := self._due(ended)):
+            evidence = due()  # not under the lock: who sends and reads must not wait for pictures
+            if evidence is not None:
+                return evidence
+        return due
+
+    def _due(self, ended: threading.Event) -> bytes | Callable[[], bytes | None] | None:
+        """What is to be sent next, waited for: a message, or what draws one; None: the call's requests end here."""
         with self._lock:
             while not ended.is_set() and not self._session.over:
+                drawing = self._session.next_drawing()
+                if drawing is not None:
+                    return drawing
                 now = time.monotonic()
                 request = self._session.next_request(now)
                 if request is not None:

@@ -1,8 +1,13 @@
 """Pictures for people: what is kept of frames, and what is cut of it when a server asks."""
 
+import asyncio
 import io
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 from PIL import Image as Pillow
@@ -12,6 +17,7 @@ from tertium_client import Frame, InvalidFrameError, Reconnect
 from tertium_client._pictures import Image, Pictures, encode_png
 from tertium_client._session import Session
 from tertium_client._settings import Flow, StreamSettings
+from tests.client.builders import KINDS, Kind
 
 Request = decision_service_pb2.DecideRequest
 Response = decision_service_pb2.DecideResponse
@@ -31,7 +37,8 @@ def asked(*frames: int, box: tuple[float, ...] = (20, 10, 40, 30), most: int = 1
 
 def answered(pictures: Pictures, request: evidence_pb2.EvidenceRequest) -> list[evidence_pb2.Picture]:
     pictures.ask(request)
-    evidence = pictures.answer()
+    drawing = pictures.next_drawing()
+    evidence = None if drawing is None else drawing()
     return [] if evidence is None else list(evidence.pictures)
 
 
@@ -104,7 +111,9 @@ def test_the_callers_own_encoder_is_used_and_its_failure_breaks_nothing() -> Non
     (picture,) = answered(kept(0, encoder=jpeg), asked(0))
     assert picture.format == evidence_pb2.Picture.FORMAT_JPEG
     assert answered(kept(0, encoder=broken), asked(0)) == []
-    assert answered(kept(0, encoder=lambda _: b"GIF89a"), asked(0)) == []
+    # As cv2.imencode's second value: bytes, but in an array.
+    for wrong in (b"GIF89a", None, np.frombuffer(jpeg(image()), np.uint8)):
+        assert answered(kept(0, encoder=lambda _, wrong=wrong: wrong), asked(0)) == []
 
 
 def test_a_request_that_makes_no_sense_is_passed_over() -> None:
@@ -139,7 +148,8 @@ class Talk:
         return self.next()
 
     def next(self) -> Request:
-        data = self.session.next_request(1.0)
+        drawing = self.session.next_drawing()
+        data = self.session.next_request(1.0) if drawing is None else drawing()
         return Request() if data is None else Request.FromString(data)
 
     def answer(self, index: int, **parts: Any) -> None:
@@ -176,3 +186,60 @@ def test_word_that_evidence_came_too_late_is_no_answer_to_a_frame() -> None:
     talk.session.receive(Response(notices=[notice]), 1.0)
     talk.answer(0)
     assert [answer.frame_index for answer in iter(talk.session.take, None)] == [None, 0]
+
+
+class Curious:
+    """A server that wants pictures of the first frame."""
+
+    def __init__(self) -> None:
+        self.evidence: list[evidence_pb2.Evidence] = []
+
+    def decide(self, requests: Iterator[Request], _: object) -> Iterator[Response]:
+        next(requests)
+        yield Response(opened=stream_pb2.Opened(epoch=7, max_frames_per_message=9, max_detections_per_frame=9))
+        for request in requests:
+            if request.HasField("evidence"):
+                self.evidence.append(request.evidence)
+                continue
+            (index,) = request.frames.frame_indices
+            decided = decisions_pb2.Decisions(frame_indices=[index], detection_counts=[0])
+            yield Response(decisions=decided, evidence_requests=[] if index else [asked(0)])
+        yield Response()
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_while_a_picture_is_encoded_nobody_waits_for_it(kind: Kind) -> None:
+    server, curious = grpc.server(ThreadPoolExecutor()), Curious()
+    decide = grpc.stream_stream_rpc_method_handler(
+        curious.decide, request_deserializer=Request.FromString, response_serializer=Response.SerializeToString
+    )
+    server.add_registered_method_handlers("tertium.v1.DecisionService", {"Decide": decide})
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    began, sent = threading.Event(), threading.Event()
+    waited: list[bool] = []
+
+    def encode(crop: Image) -> bytes:
+        began.set()
+        waited.append(sent.wait(3.0))
+        return encode_png(crop)
+
+    async def scenario() -> None:
+        async with (
+            kind.client(f"127.0.0.1:{port}") as client,
+            client.open("gate", nominal_fps=30, encode_picture=encode) as stream,
+        ):
+            await stream.send(Frame([], picture=image()))
+            await stream.receive()
+            await asyncio.to_thread(began.wait)
+            await stream.send(Frame([]))
+            sent.set()
+            answer = await stream.receive()
+            assert answer.frame_index == 1
+
+    try:
+        asyncio.run(scenario())
+    finally:
+        server.stop(None)
+    assert waited == [True]
+    assert [each.request_id for each in curious.evidence] == ["case"]
