@@ -20,6 +20,7 @@ from tertium_client._encode import Frame
 from tertium_client._recording import ClientRecording, Record
 from tertium_client._session import Session
 from tertium_client._settings import Flow, OpenOptions, StreamSettings, split_options
+from tertium_client._stream_facts import closed_client
 
 _DecideBatch = grpc.aio.UnaryUnaryMultiCallable[bytes, decision_service_pb2.DecideBatchResponse]
 
@@ -39,6 +40,7 @@ class AsyncClient:
         self._recording = ClientRecording(record)
         self._streams: WeakSet[AsyncStream] = WeakSet()
         self._channel: grpc.aio.Channel | None = None
+        self._closed = False
 
     def __repr__(self) -> str:
         return f"AsyncClient({self._connection.address!r})"
@@ -85,6 +87,7 @@ class AsyncClient:
         request, metadata = call.request(), self._connection.call_metadata(state.settings.stream_id)
         attempts = Attempts(self._connection.reconnect, time.monotonic())
         while True:
+            self._connected()
             try:
                 return call.result(await decide_batch(request, metadata=metadata, timeout=timeout))
             except grpc.RpcError as error:
@@ -92,6 +95,7 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Closes the connection. Streams that are still open are broken off: reading them raises StreamClosedError."""
+        self._closed = True
         for stream in list(self._streams):
             await stream.client_closes()
         if self._channel is not None:
@@ -100,7 +104,9 @@ class AsyncClient:
             await asyncio.to_thread(self._recording.close)
 
     def _connected(self) -> grpc.aio.Channel:
-        """The channel; made here because it belongs to the event loop that is running."""
+        """The channel; made here because it belongs to the event loop that is running. Raises StreamClosedError where the client was closed."""
+        if self._closed:
+            raise closed_client()
         if self._channel is None:
             connection = self._connection
             if connection.credentials is None:

@@ -104,7 +104,8 @@ class Attempts:
             TertiumError: the error is not worth another attempt, or patience ran out.
         """
         status = status_of(error)
-        if not status.retryable:
+        # A time-out is that of one attempt: the call may be repeated, for the same state and frames give the same answer.
+        if not status.retryable and status.code is not grpc.StatusCode.DEADLINE_EXCEEDED:
             raise status.error() from error
         delay = self._backoff.next_delay(now)
         if delay is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable
 from types import TracebackType
@@ -18,6 +19,7 @@ from tertium_client._recording import ClientRecording, Record
 from tertium_client._session import Session
 from tertium_client._settings import OpenOptions, split_options
 from tertium_client._stream import Stream
+from tertium_client._stream_facts import closed_client
 
 
 class Client:
@@ -45,6 +47,9 @@ class Client:
         self._connection = Connection(address=address, **options)
         self._recording = ClientRecording(record)
         self._streams: WeakSet[Stream] = WeakSet()
+        self._lock = threading.Lock()
+        """Guards the streams: none is added once the client is closed."""
+        self._closed = False
         self._channel = _channel(self._connection)
         self._decide = self._channel.stream_stream(
             DECIDE, request_serializer=_as_is, response_deserializer=decision_service_pb2.DecideResponse.FromString
@@ -76,12 +81,19 @@ class Client:
             InvalidSettingsError: an option is outside its range.
             RefusedError: the server refused an option.
             DisconnectedError: no server answered within Reconnect.connect_within.
+            StreamClosedError: the client was closed, before or while it waited.
         """
         settings, flow = split_options(stream_id, options)
         session = Session(settings, flow, self._connection.reconnect, time.monotonic(), self._recording.recorder)
-        stream = Stream(session, self._decide, self._connection.call_metadata(stream_id))
-        stream.wait_until_open()
-        self._streams.add(stream)
+        with self._lock:
+            self._check_open()
+            stream = Stream(session, self._decide, self._connection.call_metadata(stream_id))
+            self._streams.add(stream)
+        try:
+            stream.wait_until_open()
+        except BaseException:  # Ctrl-C, too: nobody else could end it
+            stream.abort()
+            raise
         return stream
 
     def decide_batch(
@@ -93,11 +105,13 @@ class Client:
             InvalidFrameError: a frame does not fit the stream.
             RefusedError: the server refused an option or the state.
             DisconnectedError: no attempt within Reconnect.connect_within succeeded.
+            StreamClosedError: the client was closed.
         """
         call = BatchCall.of(state, frames, end_of_stream=end_of_stream)
         request, metadata = call.request(), self._connection.call_metadata(state.settings.stream_id)
         attempts = Attempts(self._connection.reconnect, time.monotonic())
         while True:
+            self._check_open()
             try:
                 return call.result(self._decide_batch(request, metadata=metadata, timeout=timeout))
             except grpc.RpcError as error:
@@ -105,10 +119,17 @@ class Client:
 
     def close(self) -> None:
         """Closes the connection. Streams that are still open are broken off: reading them raises StreamClosedError."""
-        for stream in list(self._streams):
+        with self._lock:
+            self._closed = True
+            streams = list(self._streams)
+        for stream in streams:
             stream.client_closes()
         self._channel.close()
         self._recording.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise closed_client()
 
 
 def _channel(connection: Connection) -> grpc.Channel:

@@ -74,6 +74,11 @@ def not_closed_in_time(stream_id: str, timeout: float) -> DisconnectedError:
     )
 
 
+def closed_client() -> StreamClosedError:
+    """The error of a call by a client that was closed."""
+    return StreamClosedError("the client was closed: make another one to send more")
+
+
 def client_closed(stream_id: str) -> StreamClosedError:
     """The error of a stream whose client was closed before it."""
     return StreamClosedError(f"the client was closed while stream {stream_id!r} was open")

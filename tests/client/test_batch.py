@@ -87,6 +87,19 @@ def test_a_server_that_stays_away_is_an_error(kind: Kind) -> None:
 
 
 @both
+def test_a_time_out_is_that_of_one_attempt(kind: Kind) -> None:
+    async def scenario() -> None:
+        patience = Reconnect(first_delay=0.001, longest_delay=0.01)
+        async with kind.client(server.address, reconnect=patience) as client:
+            result = await client.decide_batch(BatchState.start("gate", nominal_fps=30), [Frame([])])
+            assert [answer.frame_index for answer in result.answers] == [0]
+
+    with ScriptedServer(script([Cut(0, grpc.StatusCode.DEADLINE_EXCEEDED)])) as server:
+        asyncio.run(scenario())
+        assert server.script.batches == 2
+
+
+@both
 def test_frames_that_do_not_fit_are_refused_before_anything_is_sent(kind: Kind) -> None:
     state = BatchState.start("gate", nominal_fps=30)
     box = [[0, 0, 1, 1]]

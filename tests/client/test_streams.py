@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import socket
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 
 from tertium_client import (
     Answer,
+    BatchState,
     DeniedError,
     DisconnectedError,
     Frame,
@@ -571,6 +573,44 @@ def test_closing_the_client_tells_those_who_still_read(kind: Kind) -> None:
             await stream.receive()
 
     with ScriptedServer(script()) as server:
+        asyncio.run(scenario())
+
+
+@both
+def test_a_client_that_was_closed_says_so(kind: Kind) -> None:
+    async def scenario() -> None:
+        client = kind.client(server.address)
+        async with client.open("gate", **OPTIONS):
+            pass
+        await client.close()
+        with pytest.raises(StreamClosedError, match="the client was closed"):
+            async with client.open("gate", **OPTIONS):
+                pass
+        with pytest.raises(StreamClosedError, match="the client was closed"):
+            await client.decide_batch(BatchState.start("gate", nominal_fps=30), [])
+
+    with ScriptedServer(script()) as server:
+        asyncio.run(scenario())
+
+
+@both
+def test_closing_the_client_tells_those_who_still_open(kind: Kind) -> None:
+    async def scenario() -> None:
+        client = kind.client(f"127.0.0.1:{silent.getsockname()[1]}")
+
+        async def open_one() -> None:
+            with pytest.raises(StreamClosedError, match="the client was closed"):
+                async with client.open("gate", **OPTIONS):
+                    pass
+
+        async def close() -> None:
+            connection, _ = await asyncio.to_thread(silent.accept)
+            await client.close()
+            connection.close()
+
+        await kind.together(open_one, close)
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
         asyncio.run(scenario())
 
 
