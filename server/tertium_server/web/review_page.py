@@ -108,7 +108,7 @@ class ReviewPages:
 
     def _lease(self, caller: Caller, body: dict[str, Any]) -> dict[str, Any]:
         caller.require(Role.REVIEW)
-        count = min(max(int(body.get("count", 1)), 1), _MOST_LEASES)
+        count = min(max(_number(body, "count") or 1, 1), _MOST_LEASES)
         return {"leases": [self._leased(lease) for lease in self._office.lease(caller.name, count)]}
 
     def _renew(self, caller: Caller, body: dict[str, Any]) -> dict[str, Any]:
@@ -125,9 +125,7 @@ class ReviewPages:
         answer = answers.get(_text(body, "answer"))
         if answer is None:
             raise InvalidRequestError.of("answer", f"has to be one of {', '.join(answers)}")
-        name, missed = _text(body, "case"), body.get("missed")
-        if missed is not None and (not isinstance(missed, int) or isinstance(missed, bool)):
-            raise InvalidRequestError.of("missed", "has to be a number")
+        name, missed = _text(body, "case"), _number(body, "missed")
         outcome = self._office.vote(name, caller.name, _text(body, "token"), answer, origin="page", missed=missed)
         seen = disguised(outcome.case, answer)
         return {"fenced": outcome.fenced, "late": outcome.late, "revealed": self._revealed(seen, caller)}
@@ -217,4 +215,13 @@ def _text(body: dict[str, Any], name: str) -> str:
     value = body.get(name)
     if not isinstance(value, str):
         raise InvalidRequestError.of(name, "is missing")
+    if not (value.isascii() and value.isprintable()):  # half a character, or none: no store takes it
+        raise InvalidRequestError.of(name, "is none of those that were given out")
+    return value
+
+
+def _number(body: dict[str, Any], name: str) -> int | None:
+    value = body.get(name)
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+        raise InvalidRequestError.of(name, "has to be a whole number")
     return value
