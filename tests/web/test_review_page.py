@@ -12,7 +12,7 @@ import httpx
 import pytest
 from PIL import Image
 from prometheus_client import CollectorRegistry
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from tertium_server.review.access import Gate, Role, entry_for
 from tertium_server.review.department import ReviewDepartment, ReviewSettings
@@ -202,6 +202,10 @@ class TestRequests:
             ("vote", {"case": "x", "token": "", "answer": "perhaps"}, 400),
             ("vote", ["case"], 400),
             ("undo", {"case": "x" * 32}, 404),
+            ("undo", {"case": "\ud800"}, 400),
+            ("look", {"case": "\0"}, 400),
+            ("lease", {"count": "two"}, 400),
+            ("lease", {"count": 1e999}, 400),
             ("renew", {}, 400),
             ("vote", {"case": "x" * 5000}, 400),
         ],
@@ -228,9 +232,10 @@ class TestRequests:
         assert page.get("/review/review_page.py").status_code == 404
 
 
-def tab_of(browser: Any, address: str, **options: Any) -> tuple[Any, list[str]]:
-    """A tab on the page, signed in by the address, and what it complains of."""
+def tab_of(browser: Any, address: str, before: str = "", **options: Any) -> tuple[Any, list[str]]:
+    """A tab on the page, signed in by the address, and what it complains of. ``before``: a script that runs before the page's own."""
     tab = browser.new_page(**options)
+    tab.add_init_script(before)
     complaints: list[str] = []
     tab.on("console", lambda message: complaints.append(message.text) if message.type in {"error", "warning"} else None)
     tab.on("pageerror", lambda error: complaints.append(str(error)))
@@ -329,6 +334,77 @@ class TestInABrowser:
         tab.wait_for_selector("#empty:not([hidden])")
         assert page.department.office.find(case).verdict is Verdict.NO
         assert complaints == []
+
+    def test_an_answer_that_is_refused_is_told_leaves_the_desk_and_may_be_undone(
+        self, page: Page, browser: Any
+    ) -> None:
+        first, second = fill(page, 2)
+        tab, _ = tab_of(browser, page.address)
+        tab.wait_for_selector("#strip button")
+        # In another tab, or by a request whose answer was lost, the same person has answered otherwise.
+        token = page.department.office.find(first).lease_token
+        page.department.office.vote(first, "anna", str(token), Answer.NO)
+        tab.keyboard.press("y")
+        tab.wait_for_selector("#told:has-text('Not taken: you answered no')")
+        tab.keyboard.press("y")
+        tab.wait_for_selector("#empty:not([hidden])")
+        assert [page.department.office.find(case).answer for case in (first, second)] == [Answer.NO, Answer.YES]
+        with page.department.store.write() as connection:  # too long ago by now
+            connection.execute(update(review.votes).values(cast_at=0))
+        tab.keyboard.press("u")
+        tab.wait_for_selector("#undo_empty", state="hidden")
+        page.department.office.book([shown(9)])
+        tab.wait_for_selector("#told:has-text('Not undone: you have no vote')")
+        assert tab.locator("#undo").is_hidden()
+
+    def test_a_connection_that_is_gone_without_a_word_is_given_up_and_the_answer_sent_anew(
+        self, page: Page, browser: Any
+    ) -> None:
+        (case,) = fill(page, 1)
+        tab, _ = tab_of(
+            browser,
+            page.address,
+            "window.patience = []; AbortSignal.timeout = (time) => { const all = new AbortController();"
+            " patience.push([time, () => all.abort()]); return all.signal; };",
+        )
+        tab.wait_for_selector("#strip button")
+        hanging: list[Any] = []
+
+        def hang(route: Any) -> None:
+            hanging.append(route)
+
+        tab.route("**/review/api/vote", hang)
+        with tab.expect_request("**/review/api/vote"):
+            tab.keyboard.press("y")
+        times = tab.evaluate("patience.map(([time]) => time)")
+        assert len(times) > 3
+        assert all(0 < time <= 60_000 for time in times)
+        with tab.expect_request("**/review/api/state"):
+            tab.evaluate("patience.forEach(([, giveUp]) => giveUp())")
+        tab.unroute("**/review/api/vote")
+        tab.keyboard.press("y")
+        tab.wait_for_selector("#empty:not([hidden])")
+        assert page.department.office.find(case).answer is Answer.YES
+
+    def test_leases_that_ran_out_make_room_for_others(self, page: Page, browser: Any) -> None:
+        cases = fill(page, 4)
+        tab, _ = tab_of(
+            browser,
+            page.address,
+            "const begin = setInterval;"
+            "window.setInterval = (act, time) => { if (time >= 30_000) window.heartbeat = act; return begin(act, time); };",
+        )
+        tab.wait_for_selector("#strip button")
+        wait_until(lambda: self.leased(page) == 3, "three leases")
+        with page.department.store.write() as connection:  # the computer slept, and somebody else came
+            connection.execute(update(review.cases).values(lease_expires_at=1))
+        theirs = [lease.case.id for lease in page.department.office.lease("bert", 3)]
+        assert theirs == cases[:3]
+        tab.evaluate("heartbeat()")
+        wait_until(lambda: page.department.office.find(cases[3]).lease_reviewer == "anna", "a lease of what is left")
+        tab.keyboard.press("y")
+        tab.wait_for_selector("#told:has-text('somebody else had it by then')")
+        assert page.department.office.find(cases[0]).state is State.OPEN
 
     def test_the_next_case_is_there_already(self, page: Page, browser: Any) -> None:
         fill(page, 3)

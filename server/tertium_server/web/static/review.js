@@ -10,11 +10,12 @@ const SVG = "http://www.w3.org/2000/svg";
 const WORDS = { yes: "yes", no: "no", maybe: "maybe", cannot_tell: "can’t tell" };
 const SOURCES = { maybe: "the machine was in doubt", audit_yes: "an audit of a yes", audit_no: "an audit of a no", frame_audit: "an audit of a whole frame" };
 
-let held = []; // leases; the first one is on the desk
+const held = []; // leases; the first one is on the desk
 let last = null; // what was answered last
 let place = 0; // the picture shown
 let busy = false;
 let filling = null;
+let looking = 0;
 
 const ask = (action, body = {}, options = {}) => send(`/review/api/${action}`, body, options);
 
@@ -31,13 +32,20 @@ function show(which) {
 
 const guarded = (work) => guard(work, show);
 
+// No second try would be answered otherwise: the case is gone, or something was answered before, in another tab say.
+const isFinal = (error) => error.status === 404 || error.status === 409;
+
 // ---------------------------------------------------------------- loading
 
 async function load(lease) {
   lease.looks = lease.looks || 0;
   lease.pictures = await Promise.all(lease.pictures.map(async (picture) => {
-    const response = await fetchShowing(`/review/api/cases/${lease.case}/pictures/${picture.frame}`);
-    return response.ok ? { ...picture, url: URL.createObjectURL(await response.blob()) } : null;
+    try {
+      const response = await fetchShowing(`/review/api/cases/${lease.case}/pictures/${picture.frame}`);
+      return response.ok ? { ...picture, url: URL.createObjectURL(await response.blob()) } : null;
+    } catch {
+      return null; // the case is ours all the same, and its boxes are known; pictures are asked for again
+    }
   }));
   lease.pictures = lease.pictures.filter((picture) => picture !== null);
   return lease;
@@ -62,6 +70,12 @@ async function refill() {
   }
 }
 
+function drop(lease) {
+  const at = held.indexOf(lease);
+  if (at >= 0) held.splice(at, 1); // in place: refill() adds to it when pictures have come
+  lease.pictures.forEach((picture) => URL.revokeObjectURL(picture.url));
+}
+
 function fill() {
   // One at a time, or two would lease more than is wanted.
   filling = filling || guarded(refill).finally(() => { filling = null; });
@@ -78,11 +92,25 @@ async function refresh() {
   await lookAgain();
 }
 
+async function look() {
+  looking += 1;
+  await guarded(refresh);
+  looking -= 1;
+}
+
+async function renew(lease) {
+  const { expires } = await ask("renew", { case: lease.case, token: lease.token });
+  if (expires !== null) return;
+  // The lease has run out, while the computer slept say. What is being looked at may still be answered; the others may be somebody else's by now.
+  lease.lapsed = true;
+  if (held.indexOf(lease) > 0) drop(lease);
+}
+
 // ---------------------------------------------------------------- drawing
 
 function draw() {
   const lease = held[0];
-  $("undo_empty").hidden = !last;
+  $("undo_empty").hidden = !last || !last.case;
   if (!lease) {
     show("empty");
     return;
@@ -167,6 +195,12 @@ function drawBox(overlay, [, x1, y1, x2, y2], kind) {
 function drawLast() {
   $("last").hidden = !last;
   if (!last) return;
+  $("undo").hidden = !last.case;
+  if (last.refused) {
+    $("told").textContent = last.refused;
+    drawCurve({});
+    return;
+  }
   const { answer, revealed, fenced, class_name: name, missed } = last;
   const parts = [missed === undefined ? `${name || "whole frame"}: you said ${WORDS[answer]}` : `whole frame: you said ${missed} without a box`];
   if (revealed.machine) parts.push(`the machine ${WORDS[revealed.machine]} (${revealed.probability.toFixed(2)}); ${SOURCES[revealed.source]}`);
@@ -202,32 +236,38 @@ function drawCurve({ curve = [], levels = [], yes, no }) {
 async function answer(which, counted) {
   const lease = held[0];
   if (!lease || busy) return;
+  if (lease.whole_frame && which === "yes" && !counted && !$("missed").reportValidity()) return;
   const body = { case: lease.case, token: lease.token, answer: which };
-  if (lease.whole_frame && which === "yes") body.missed = counted || Number.parseInt($("missed").value, 10) || 0;
+  if (lease.whole_frame && which === "yes") body.missed = counted || $("missed").valueAsNumber;
   busy = true;
   $("missed").blur(); // keys are for the next case again
   await guarded(async () => {
-    const outcome = await ask("vote", body);
-    held.shift();
+    const outcome = await ask("vote", body).catch((error) => {
+      if (!isFinal(error)) throw error;
+      return { refused: `Not taken: ${error.message}` };
+    });
+    drop(lease);
     last = { ...outcome, answer: which, missed: body.missed, case: lease.case, class_name: lease.class_name };
     draw();
-    lease.pictures.forEach((picture) => URL.revokeObjectURL(picture.url));
   });
   busy = false;
-  guarded(refresh);
+  look();
 }
 
 async function undo() {
-  if (!last || busy) return;
+  if (!last || !last.case || busy) return;
   busy = true;
   await guarded(async () => {
-    const { lease } = await ask("undo", { case: last.case });
-    last = null;
+    const { lease, refused } = await ask("undo", { case: last.case }).catch((error) => {
+      if (!isFinal(error)) throw error;
+      return { refused: `Not undone: ${error.message}` };
+    });
+    last = refused ? { refused } : null;
     if (lease) held.unshift(await load(lease));
     draw();
   });
   busy = false;
-  guarded(refresh);
+  look();
 }
 
 function move(by) {
@@ -255,11 +295,12 @@ for (const which of ["yes", "no", "cannot_tell"]) $(which).addEventListener("cli
 $("missed").addEventListener("keydown", (event) => { if (event.key === "Enter") answer("yes"); });
 $("undo").addEventListener("click", undo);
 $("undo_empty").addEventListener("click", undo);
-onSignIn(() => guarded(refresh));
+onSignIn(look);
 window.addEventListener("pagehide", () => {
-  for (const lease of held) ask("release", { case: lease.case, token: lease.token }, { keepalive: true }).catch(() => {});
+  for (const lease of held.splice(0)) ask("release", { case: lease.case, token: lease.token }, { keepalive: true }).catch(() => {});
 });
-setInterval(() => held.forEach((lease) => guarded(() => ask("renew", { case: lease.case, token: lease.token }))), HEARTBEAT);
-setInterval(() => { if ($("door").hidden && !busy) guarded(refresh); }, POLL);
+window.addEventListener("pageshow", (event) => { if (event.persisted) draw(); }); // come back to: what it held was given back
+setInterval(() => held.filter((lease) => !lease.lapsed).forEach((lease) => guarded(() => renew(lease))), HEARTBEAT);
+setInterval(() => { if ($("door").hidden && !busy && !looking) look(); }, POLL); // a slow server is not asked faster than it answers
 
-guarded(refresh);
+look();

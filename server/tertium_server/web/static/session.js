@@ -9,6 +9,8 @@ export class Refused extends Error {
   }
 }
 
+const PATIENCE = 20_000; // milliseconds; a connection that is gone without a word would keep the page waiting for minutes
+
 let token = sessionStorage.getItem("token") || "";
 
 function keep(found) {
@@ -23,6 +25,7 @@ export async function ask(address, body = {}, options = {}) {
     method: "POST",
     headers: { "content-type": "application/json", "x-tertium": "1", authorization: `Bearer ${token}` },
     body: JSON.stringify(body),
+    signal: AbortSignal.timeout(PATIENCE),
     ...options,
   });
   const content = await response.json();
@@ -31,7 +34,7 @@ export async function ask(address, body = {}, options = {}) {
 }
 
 export function fetchShowing(address) {
-  return fetch(address, { headers: { authorization: `Bearer ${token}` } });
+  return fetch(address, { headers: { authorization: `Bearer ${token}` }, signal: AbortSignal.timeout(PATIENCE) });
 }
 
 export function alarm(message) {
