@@ -76,6 +76,9 @@ def test_label_studio_needs_a_token_that_is_never_shown(monkeypatch: pytest.Monk
 def test_every_option_can_be_set_by_variable_and_by_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     values: dict[str, tuple[str, str, Any]] = {
         "listen": ("[::1]:5", '"[::1]:5"', "[::1]:5"),
+        "tls_certificate": ("/c", '"/c"', Path("/c")),
+        "tls_key": ("/k", '"/k"', Path("/k")),
+        "tls_client_ca": ("/a", '"/a"', Path("/a")),
         "reuse_port": ("true", "true", True),
         "metrics_host": ("::", '"::"', "::"),
         "metrics_port": ("0", "0", 0),

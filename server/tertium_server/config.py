@@ -74,6 +74,15 @@ class Settings(BaseSettings):
     listen: Annotated[str, AfterValidator(_check_address)] = Field(
         default="127.0.0.1:7413", description="Address to serve gRPC on, HOST:PORT; port 0 takes any that is free."
     )
+    tls_certificate: Path | None = Field(
+        default=None,
+        description="File with the server's chain of certificates (PEM): gRPC is served by TLS only. Files are read again when they change.",
+    )
+    tls_key: Path | None = Field(default=None, description="File with the key of that certificate (PEM).")
+    tls_client_ca: Path | None = Field(
+        default=None,
+        description="File with certificates (PEM): callers have to show one that is signed by one of these (mTLS).",
+    )
     reuse_port: bool = Field(
         default=False,
         description="Share the gRPC port with other server processes on this machine (SO_REUSEPORT), one a core, say.",
@@ -287,6 +296,12 @@ class Settings(BaseSettings):
         if self.record_file_bytes > self.record_total_bytes:
             raise ValueError(
                 f"record_file_bytes ({self.record_file_bytes}) is more than record_total_bytes ({self.record_total_bytes})"
+            )
+        if (self.tls_certificate is None) is not (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key go together: give both, or none")
+        if self.tls_client_ca is not None and self.tls_certificate is None:
+            raise ValueError(
+                "tls_client_ca is given, but no tls_certificate and tls_key: without TLS no caller is known"
             )
         if self.policy is not None and self.policy_dir is not None:
             raise ValueError("policy and policy_dir are both given; which one judges?")

@@ -119,9 +119,10 @@ def connected(server: str) -> Generator[PolicyClient]:
     """
     from tertium_server.rpc.caller import CallError  # noqa: PLC0415  # loads gRPC
     from tertium_server.rpc.policy_client import PolicyClient  # noqa: PLC0415  # likewise
+    from tertium_server.rpc.trust import credentials_of_environment  # noqa: PLC0415  # likewise
 
     try:
-        with PolicyClient(server, os.environ.get(TOKEN_VARIABLE, "")) as policies:
+        with PolicyClient(server, os.environ.get(TOKEN_VARIABLE, ""), credentials_of_environment()) as policies:
             yield policies
     except CallError as error:
         raise refusal(server, error) from error

@@ -116,9 +116,10 @@ def connected(server: str) -> Generator[QualityClient]:
     """
     from tertium_server.rpc.caller import CallError  # noqa: PLC0415  # loads gRPC
     from tertium_server.rpc.quality_client import QualityClient  # noqa: PLC0415  # likewise
+    from tertium_server.rpc.trust import credentials_of_environment  # noqa: PLC0415  # likewise
 
     try:
-        with QualityClient(server, os.environ.get(TOKEN_VARIABLE, "")) as quality:
+        with QualityClient(server, os.environ.get(TOKEN_VARIABLE, ""), credentials_of_environment()) as quality:
             yield quality
     except CallError as error:
         raise refusal(server, error) from error

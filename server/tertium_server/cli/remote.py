@@ -8,6 +8,8 @@ from collections.abc import Callable, Generator, Iterator
 
 import tertium_client
 from tertium_client import Answer, Client, Frame, NoticeCode, Reconnect, Stream
+from tertium_server.rpc.caller import CallError
+from tertium_server.rpc.trust import credentials_of_environment
 from tertium_server.tuning.decisions import Decisions, DecisionsBuilder, ReplayError
 from tertium_server.tuning.frames import Frames, frames_of
 from tertium_server.tuning.readers import FrameOrder, Sequence, named
@@ -39,7 +41,11 @@ def connected(address: str, batch: int, *, client_tracks: bool) -> Generator[Jud
     """
     if not address.rpartition(":")[2].isdecimal():
         raise CommandError(f"--server {address}: names no port; give HOST:PORT", MISUSED)
-    with Client(address, reconnect=Reconnect(connect_within=CONNECT_WITHIN)) as client:
+    try:
+        credentials = credentials_of_environment()
+    except CallError as error:
+        raise CommandError(str(error), MISUSED) from error
+    with Client(address, credentials=credentials, reconnect=Reconnect(connect_within=CONNECT_WITHIN)) as client:
         judge = _RemoteJudge(client, address, batch, client_tracks=client_tracks)
         yield judge.judge
 

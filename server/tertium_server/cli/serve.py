@@ -22,6 +22,7 @@ HELP = (
 
 _PANELS = {
     "Where": ("listen", "reuse_port", "reflection", "metrics_host", "metrics_port", "data_dir", "store"),
+    "TLS": ("tls_certificate", "tls_key", "tls_client_ca"),
     "Judging and counting": (
         "policy",
         "policy_dir",

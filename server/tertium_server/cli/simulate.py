@@ -222,6 +222,7 @@ def _tokens(file: Path) -> tuple[str, ...]:
 
 
 def _play(world: World, options: LiveOptions, footages: list[Footage]) -> Played:
+    from tertium_server.rpc.caller import CallError  # noqa: PLC0415  # loads gRPC
     from tertium_server.simulation.live import play  # noqa: PLC0415  # slow to load
 
     people = world.reviewers.count
@@ -238,6 +239,8 @@ def _play(world: World, options: LiveOptions, footages: list[Footage]) -> Played
         except KeyboardInterrupt:
             options.pace.stop.set()
             raise
+        except CallError as error:  # of certificates; what a server refuses is told by the cameras
+            raise CommandError(str(error), MISUSED) from error
 
 
 def _facts(footage: Footage) -> dict[str, Any]:

@@ -27,11 +27,15 @@ class CallError(TertiumError):
 class Caller:
     """``with Caller("HOST:PORT", "tertium.v1.ReviewService") as call``: calls of one service. May be used from any number of threads."""
 
-    def __init__(self, address: str, service: str, token: str = "") -> None:
+    def __init__(
+        self, address: str, service: str, token: str = "", credentials: grpc.ChannelCredentials | None = None
+    ) -> None:
         self._address = address
         self._service = service
         self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
-        self._channel = grpc.insecure_channel(address)
+        self._channel = (
+            grpc.insecure_channel(address) if credentials is None else grpc.secure_channel(address, credentials)
+        )
 
     def unary(self, method: str, request: Any, response: Any) -> Any:  # noqa: ANN401  # messages of any method
         """The response to one request; ``response`` is its class.

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+import grpc
+
 from tertium.v1 import policy_service_pb2 as pb
 from tertium_server.rpc.caller import Caller
 
@@ -36,8 +38,8 @@ class PastActivation:
 class PolicyClient:
     """``with PolicyClient("HOST:PORT") as policies``. Every method raises CallError where the server refuses, or is not there."""
 
-    def __init__(self, address: str, token: str = "") -> None:
-        self._caller = Caller(address, "tertium.v1.PolicyService", token)
+    def __init__(self, address: str, token: str = "", credentials: grpc.ChannelCredentials | None = None) -> None:
+        self._caller = Caller(address, "tertium.v1.PolicyService", token, credentials)
 
     def get(self, version: str) -> str:
         """The document of a version; "": of the one in force."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+import grpc
+
 from tertium.v1 import quality_service_pb2 as pb
 from tertium_server.quality.report import Line, Report, StratumLine
 from tertium_server.quality.values import Estimate
@@ -51,8 +53,8 @@ class Reported:
 class QualityClient:
     """``with QualityClient("HOST:PORT") as quality``. Every method raises CallError where the server refuses, or is not there."""
 
-    def __init__(self, address: str, token: str = "") -> None:
-        self._caller = Caller(address, "tertium.v1.QualityService", token)
+    def __init__(self, address: str, token: str = "", credentials: grpc.ChannelCredentials | None = None) -> None:
+        self._caller = Caller(address, "tertium.v1.QualityService", token, credentials)
 
     def estimates(self) -> Report:
         """All estimates as of now."""

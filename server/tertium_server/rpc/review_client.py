@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+import grpc
+
 from tertium.v1 import review_service_pb2 as pb
 from tertium_server.rpc.caller import Caller
 
@@ -31,8 +33,8 @@ class LeasedCase:
 class ReviewClient:
     """``with ReviewClient("HOST:PORT", token) as desk``. Every method raises CallError where the server refuses, or is not there."""
 
-    def __init__(self, address: str, token: str) -> None:
-        self._caller = Caller(address, "tertium.v1.ReviewService", token)
+    def __init__(self, address: str, token: str, credentials: grpc.ChannelCredentials | None = None) -> None:
+        self._caller = Caller(address, "tertium.v1.ReviewService", token, credentials)
 
     def lease(self, count: int) -> list[LeasedCase]:
         """Cases to answer, 16 at most; none: the queue has nothing for this reviewer now."""

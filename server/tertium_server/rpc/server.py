@@ -37,6 +37,7 @@ from tertium_server.rpc.policy_service import PolicyService
 from tertium_server.rpc.quality_service import QualityService
 from tertium_server.rpc.review_service import ReviewService
 from tertium_server.rpc.terms import StreamTerms
+from tertium_server.rpc.tls import Certificates
 
 _DECISIONS = decision_service_pb2.DESCRIPTOR.services_by_name["DecisionService"]
 _POLICIES = policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"]
@@ -132,13 +133,20 @@ class RpcServer:
             await self._health.set(name, _NOT_SERVING)
         host, _ = split_address(self._settings.listen)
         try:
-            port = self._server.add_insecure_port(self._settings.listen)
+            port = self._add_port()
         except RuntimeError as error:
             raise StartError(
                 f"--listen {self._settings.listen}: can't listen there; is another server running? Name another port, or 0 for any"
             ) from error
         await self._server.start()
         return Listening(host, port)
+
+    def _add_port(self) -> int:
+        settings = self._settings
+        if settings.tls_certificate is None or settings.tls_key is None:
+            return self._server.add_insecure_port(settings.listen)
+        certificates = Certificates(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
+        return self._server.add_secure_port(settings.listen, certificates.credentials())
 
     async def serve(self) -> None:
         """Takes calls from now on, and says so."""

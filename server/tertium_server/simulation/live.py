@@ -15,6 +15,7 @@ from tertium_client import Client, Reconnect
 from tertium_server.errors import TertiumError
 from tertium_server.rpc.quality_client import Reported
 from tertium_server.rpc.review_client import ReviewClient
+from tertium_server.rpc.trust import credentials_of_environment
 
 from .answering import Reviewer
 from .errors import PlayError
@@ -99,13 +100,16 @@ def play(
     with ExitStack() as stack:
         shown = (("authorization", f"Bearer {options.token}"),) if options.token else ()
         reconnect = Reconnect(connect_within=CONNECT_WITHIN)
-        client = stack.enter_context(Client(options.address, metadata=shown, reconnect=reconnect))
+        credentials = credentials_of_environment()
+        client = stack.enter_context(
+            Client(options.address, metadata=shown, credentials=credentials, reconnect=reconnect)
+        )
         reviewers = [
             Reviewer(world, number, book, lambda: min(one.frames for one in players) / world.fps)
             for number in range(len(options.review_tokens))
         ]
         for reviewer, token in zip(reviewers, options.review_tokens, strict=True):
-            desk = stack.enter_context(ReviewClient(options.address, token))
+            desk = stack.enter_context(ReviewClient(options.address, token, credentials))
             crew.start("a reviewer", partial(reviewer.work, desk, ended, options.pace.stop))
         cameras = [crew.start(f"camera {one.name}", partial(one.play, client, told)) for one in players]
         for thread in cameras:

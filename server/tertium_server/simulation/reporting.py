@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tertium_server.rpc.quality_client import Labels, QualityClient, Reported
+from tertium_server.rpc.trust import credentials_of_environment
 from tertium_server.rpc.truth_matching import TruthBox
 from tertium_server.tuning.readers import Kind
 
@@ -17,7 +18,7 @@ def report_truth(address: str, token: str, players: Sequence[Player]) -> Reporte
     Raises:
         CallError: the server refused, or is not there.
     """
-    with QualityClient(address, token) as quality:
+    with QualityClient(address, token, credentials_of_environment()) as quality:
         return quality.report(Labels(player.name, _frames(player)) for player in players)
 
 
