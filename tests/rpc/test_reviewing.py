@@ -426,6 +426,40 @@ def test_an_answer_that_never_arrived_is_sent_again(setup: Set) -> None:
     assert started(setup.play(third, doubtful(60, 70))) == []
 
 
+def test_an_answer_that_went_with_a_refusal_alone_is_sent_again(setup: Set) -> None:
+    stream_terms = setup.terms()
+    stream = setup.open(stream_terms, checkpoint_interval=10)
+    responses = setup.play(stream, doubtful(0, 60))
+    (case,) = setup.cases()
+    setup.answer(case.id, Answer.YES)
+    setup.work()
+    (lost,) = setup.play(stream, doubtful(30, 31))  # a frame that was there before
+    assert len(lost.events) == len(lost.notices) == 1
+    assert not lost.decisions.frame_indices
+    setup.work()
+    checkpoint = next(each.checkpoint for each in reversed(responses) if each.HasField("checkpoint"))
+    again = setup.open(stream_terms, checkpoint=checkpoint.state, last_answered_frame=59)
+    setup.work()
+    (event,) = started(setup.play(again, doubtful(60, 61)))
+    assert event.case_id == case.id
+
+
+def test_an_answer_that_comes_while_the_goodbye_is_written_is_not_lost(setup: Set) -> None:
+    stream = setup.open()
+    setup.play(stream, doubtful(0, 60))
+    (case,) = setup.cases()
+    stream.say_goodbye(setup.desk)
+    setup.answer(case.id, Answer.YES)
+    setup.work()
+    stream.settle()
+    stream.leave()
+    setup.work()
+    back = setup.open(epoch=8)
+    setup.work()
+    (event,) = started(setup.play(back, nothing(0, 2)))
+    assert event.case_id == case.id
+
+
 def test_an_answer_comes_at_the_latest_with_the_goodbye(setup: Set) -> None:
     stream = setup.open()
     setup.play(stream, doubtful(0, 60))

@@ -57,8 +57,8 @@ def decided_first(connection: Connection, cases: Collection[str]) -> set[str]:
     return set(connection.execute(query).scalars())
 
 
-def mark_delivered(connection: Connection, seqs: Sequence[int], epoch: int, frame: int, now: int) -> None:
-    """These answers went out in the response whose last frame is ``frame``."""
+def mark_delivered(connection: Connection, seqs: Sequence[int], epoch: int, frame: int | None, now: int) -> None:
+    """These answers went out in the response whose last frame is ``frame``; None: it had none."""
     connection.execute(
         update(review.answers)
         .where(_answers.seq.in_(list(seqs)))

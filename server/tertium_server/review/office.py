@@ -204,8 +204,8 @@ class ReviewOffice:
         with self.store.read() as connection:
             return answers.standing(connection, stream, epoch)
 
-    def mark_delivered(self, seqs: Sequence[int], epoch: int, frame: int) -> None:
-        """Answers went out to their stream, in the response whose last frame is ``frame``."""
+    def mark_delivered(self, seqs: Sequence[int], epoch: int, frame: int | None) -> None:
+        """Answers went out to their stream, in the response whose last frame is ``frame``; None: it had none."""
         with self.store.write() as connection:
             answers.mark_delivered(connection, seqs, epoch, frame, self.clock())
 

@@ -62,6 +62,12 @@ def frames_of(entry: Entry) -> FrameColumns | None:
     return wire.frame_columns(message.frames) if message.WhichOneof("message") == "frames" else None
 
 
+def last_frame_in(response: bytes) -> int | None:
+    """Index of the last frame that a response decides; None: it decides none."""
+    indices: bytes = _RESPONSE.FromString(response).decisions.frame_indices
+    return int.from_bytes(indices[-_INT64.itemsize :], "little") if indices else None
+
+
 def times_of(frames: FrameColumns, nominal_fps: float) -> NDArray[np.int64]:
     """(F,) capture times in nanoseconds; 0: unknown."""
     if len(frames.times):

@@ -25,7 +25,7 @@ from tertium_server.review.gallery import Gallery, SentPicture
 from tertium_server.review.office import ReviewOffice
 from tertium_server.review.pictures import MOST_BYTES
 from tertium_server.review.values import now_micros
-from tertium_server.rpc.film import Entry, Film, frames_of, taken, times_of
+from tertium_server.rpc.film import Entry, Film, frames_of, last_frame_in, taken, times_of
 from tertium_server.rpc.twin import twin_class
 
 _RESPONSE: Any = twin_class("DecideResponse")
@@ -120,11 +120,7 @@ class FrameAuditor:
 
 def _newest_frame(entries: list[Entry]) -> int:
     """The last frame that was decided; -1: none was."""
-    for entry in reversed(entries):
-        indices = np.frombuffer(_RESPONSE.FromString(entry[1]).decisions.frame_indices, _INT64)
-        if len(indices):
-            return int(indices[-1])
-    return -1
+    return next((last for entry in reversed(entries) if (last := last_frame_in(entry[1])) is not None), -1)
 
 
 def _audit_of(stream: Watched, entries: list[Entry], frame: int, rules: ReviewRules) -> FrameAudit | None:

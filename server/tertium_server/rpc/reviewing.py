@@ -183,8 +183,8 @@ class ReviewLink:
         self._backlog.evidence.append(evidence)
         self._wake.set()
 
-    def delivered(self, review: StreamReview, seqs: Sequence[int], frame: int) -> None:
-        """Answers have gone out."""
+    def delivered(self, review: StreamReview, seqs: Sequence[int], frame: int | None) -> None:
+        """Answers have gone out, in a response whose last frame this is; None: it had none."""
         epoch = review.epoch
         self._clerk.ask(lambda: self._office.mark_delivered(seqs, epoch, frame))
 

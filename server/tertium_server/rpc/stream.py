@@ -280,13 +280,13 @@ class Stream:
         if self.review is None:
             return goodbye
         self._goodbye = goodbye
-        return goodbye + self.review.take_along(self.engine.last_judged)[0]
+        return goodbye + self.review.take_along(goodbye)[0]
 
     def settle(self) -> None:
         """The last response was written: the stream is over."""
         self._held_counts = None
         self.ended = True
-        self.reviewed(b"", self._goodbye)
+        self._hand_over(b"", self._goodbye)
 
     def send_away(self) -> bytes:
         """The last response of a server that is about to stop: the newest checkpoint, to be taken elsewhere."""
@@ -313,11 +313,22 @@ class Stream:
     def reviewed(self, request: bytes | FrameColumns, response: bytes) -> bytes:
         """A response as it goes out, with what review has for the caller; it is kept for truth to come, too.
 
-        ``request``: what it answers; b"": the end of the stream.
+        ``request``: what it answers.
         """
+        self._hand_over(request, response)
+        review = self.review
+        if review is None or not review.letters:
+            return response
+        pieces, answers = review.take_along(response)
+        for each in answers:
+            self._rule(each)
+        return response + pieces
+
+    def _hand_over(self, request: bytes | FrameColumns, response: bytes) -> None:
+        """Gives a response to review and to the ledger. ``request``: what it answers; b"": the end of the stream."""
         review, kept = self.review, self._kept
         if review is None and kept is None:
-            return response
+            return
         if self.engine.waits or self._late is not None:
             # An answer's frames are not those of the message that it answers.
             request, self._late = self._late if self._late is not None else b"", None
@@ -325,16 +336,9 @@ class Stream:
         size = len(response) + (len(request) if isinstance(request, bytes) else len(response))
         if kept is not None:
             kept.keep(entry, size)
-        if review is None:
-            return response
-        review.after(entry, size, self._told, self.engine.judged_time)
-        self._told.clear()
-        if not review.letters:
-            return response
-        pieces, answers = review.take_along(self.engine.last_judged)
-        for each in answers:
-            self._rule(each)
-        return response + pieces
+        if review is not None:
+            review.after(entry, size, self._told, self.engine.judged_time)
+            self._told.clear()
 
     def _rule(self, answer: StreamAnswer) -> None:
         """Has the boxes of a track follow what people decided, from the next message on."""

@@ -13,7 +13,7 @@ from tertium_server.policy import Policy
 from tertium_server.policy.review import ReviewRules
 from tertium_server.review.values import StreamAnswer
 from tertium_server.review.watch import TrackWatch
-from tertium_server.rpc.film import Entry, Film
+from tertium_server.rpc.film import Entry, Film, last_frame_in
 from tertium_server.rpc.letters import Letter
 from tertium_server.rpc.track_news import Report
 
@@ -67,13 +67,13 @@ class StreamReview:
         self.film.keep(entry, size)
         self.reached = reached
 
-    def take_along(self, last_frame: int | None) -> tuple[bytes, list[StreamAnswer]]:
-        """What lies in the letter box, as pieces of a response whose last frame this is; and the answers among it."""
+    def take_along(self, response: bytes) -> tuple[bytes, list[StreamAnswer]]:
+        """What lies in the letter box, as pieces to go with a response; and the answers among it."""
         letters = [self.letters.popleft() for _ in range(len(self.letters))]
         answers = [letter.answer for letter in letters if letter.answer is not None]
         if answers:
             seqs = [answer.seq for answer in answers]
-            self._link.delivered(self, seqs, -1 if last_frame is None else last_frame)
+            self._link.delivered(self, seqs, last_frame_in(response))
         return b"".join(letter.body for letter in letters), answers
 
     def ask(self, request_id: str, letter: Letter, until: float) -> None:
