@@ -20,7 +20,7 @@ from tertium_server.rpc.tls import Certificates
 from tertium_server.rpc.trust import credentials_of_environment
 from tests.servers import ServerProcess, wait_until
 
-pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="makes certificates with openssl")
+pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not here: apt-get install openssl")
 
 _KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 

@@ -404,44 +404,46 @@ def test_a_pipeline_that_was_away_is_told_when_it_is_back(setup: Set) -> None:
     assert (event.type, event.track_id) == (Event.TYPE_REVIEWED, case.track_id)
 
 
+class Answered:
+    """A camera whose caller has the answers of 60 frames, and a case of it that was answered since: the answer goes out with the next response."""
+
+    def __init__(self, setup: Set) -> None:
+        self._setup = setup
+        self._terms = setup.terms()
+        self.stream = setup.open(self._terms, checkpoint_interval=10)
+        responses = setup.play(self.stream, doubtful(0, 60))
+        self._checkpoint = next(each.checkpoint for each in reversed(responses) if each.HasField("checkpoint"))
+        (self.case,) = setup.cases()
+        setup.answer(self.case.id, Answer.YES)
+        setup.work()
+
+    def open_again(self, last_answered_frame: int) -> Stream:
+        """The stream, resumed from its last checkpoint."""
+        self._setup.work()
+        again = self._setup.open(
+            self._terms, checkpoint=self._checkpoint.state, last_answered_frame=last_answered_frame
+        )
+        self._setup.work()
+        return again
+
+
 def test_an_answer_that_never_arrived_is_sent_again(setup: Set) -> None:
-    stream_terms = setup.terms()
-    stream = setup.open(stream_terms, checkpoint_interval=10)
-    responses = setup.play(stream, doubtful(0, 60))
-    (case,) = setup.cases()
-    setup.answer(case.id, Answer.YES)
-    setup.work()
-    lost = setup.play(stream, doubtful(60, 61))
+    camera = Answered(setup)
+    lost = setup.play(camera.stream, doubtful(60, 61))
     assert len(started(lost)) == 1
-    setup.work()
-    checkpoint = next(each.checkpoint for each in reversed(responses) if each.HasField("checkpoint"))
-    again = setup.open(stream_terms, checkpoint=checkpoint.state, last_answered_frame=59)
-    setup.work()
-    (event,) = started(setup.play(again, doubtful(60, 61)))
-    assert event.case_id == case.id
+    (event,) = started(setup.play(camera.open_again(59), doubtful(60, 61)))
+    assert event.case_id == camera.case.id
     # And once it has arrived, no more.
-    setup.work()
-    third = setup.open(stream_terms, checkpoint=checkpoint.state, last_answered_frame=60)
-    setup.work()
-    assert started(setup.play(third, doubtful(60, 70))) == []
+    assert started(setup.play(camera.open_again(60), doubtful(60, 70))) == []
 
 
 def test_an_answer_that_went_with_a_refusal_alone_is_sent_again(setup: Set) -> None:
-    stream_terms = setup.terms()
-    stream = setup.open(stream_terms, checkpoint_interval=10)
-    responses = setup.play(stream, doubtful(0, 60))
-    (case,) = setup.cases()
-    setup.answer(case.id, Answer.YES)
-    setup.work()
-    (lost,) = setup.play(stream, doubtful(30, 31))  # a frame that was there before
+    camera = Answered(setup)
+    (lost,) = setup.play(camera.stream, doubtful(30, 31))  # a frame that was there before
     assert len(lost.events) == len(lost.notices) == 1
     assert not lost.decisions.frame_indices
-    setup.work()
-    checkpoint = next(each.checkpoint for each in reversed(responses) if each.HasField("checkpoint"))
-    again = setup.open(stream_terms, checkpoint=checkpoint.state, last_answered_frame=59)
-    setup.work()
-    (event,) = started(setup.play(again, doubtful(60, 61)))
-    assert event.case_id == case.id
+    (event,) = started(setup.play(camera.open_again(59), doubtful(60, 61)))
+    assert event.case_id == camera.case.id
 
 
 def test_an_answer_that_comes_while_the_goodbye_is_written_is_not_lost(setup: Set) -> None:

@@ -45,7 +45,7 @@ class Certificates:
             if stamps == self._stamps:
                 return None
             found = self._read()
-        except StartError as error:
+        except (StartError, OSError) as error:  # the latter: a file that went away after it was checked
             held = self._complaints.admit(str(error))
             if held is not None:
                 self._log.error("the certificates of before are kept", error=str(error), held_back=held)
@@ -92,7 +92,10 @@ def _refuse() -> bytes:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
-        return {"KEY_VALUES_MISMATCH": "the key is not the certificate's"}.get(
-            error.reason or "", f"it is not as it should be ({error.reason or 'no PEM'})"
+        mismatch = error.reason == "KEY_VALUES_MISMATCH"
+        return (
+            "the key is not the certificate's"
+            if mismatch
+            else f"it is not as it should be ({error.reason or 'no PEM'})"
         )
     return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)

@@ -263,9 +263,8 @@ class Bridge:
             for reviewer, answer in wanted.items():
                 if known.get(reviewer) is not answer:
                     self._office.vote_elsewhere(task.case_id, reviewer, answer, origin=self.name)
-        except (
-            RequestError
-        ) as error:  # a task that was copied from another project, say; it must not keep the others from being read
+        except RequestError as error:
+            # A task that was copied from another project, say: it must not keep the others from being read.
             self._complain("the answers of a task can't be taken", error)
 
     # ------------------------------------------------------------------ trouble
