@@ -18,7 +18,7 @@ WIRE = frozenset({"grpc", "grpc_health", "grpc_reflection", "grpc_status", "goog
 THIN_WIRE = frozenset({"grpc", "google.protobuf", "tertium"})
 """As much of it as the base install brings."""
 
-SHARED = frozenset({"errors", "config", "metrics", "logs", "pacing"})
+SHARED = frozenset({"errors", "config", "metrics", "logs", "pacing", "wording"})
 """Modules of the server that every layer above the engine may use."""
 
 

@@ -184,6 +184,8 @@ def test_a_wrong_value_is_told_with_its_option_and_where_it_came_from(
     assert (caught.value.option, caught.value.source) == (option_name(field), "command line")
     assert caught.value.remedy
     assert "\n" not in str(caught.value)
+    assert caught.value.problem.startswith(("has to be ", repr(text))), "the library's words"
+    assert repr(text) in caught.value.problem
     with monkeypatch.context() as environment:
         environment.setenv(f"TERTIUM_{field.upper()}", text)
         with pytest.raises(ConfigurationError) as caught:

@@ -11,19 +11,22 @@ import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tertium_server.errors import ConfigurationError
+from tertium_server.wording import in_words, shown
 
 ENVIRONMENT_PREFIX = "TERTIUM_"
 CONFIG_VARIABLE = "TERTIUM_CONFIG"
 _LARGEST_PORT = 65535
 _MEBIBYTE = 1024 * 1024
 _SHORTEST_KEY = 32
+_NAMED_BY_THEMSELVES = {"value_error", "too_short", "too_long"}
+"""What pydantic calls errors that name the value already, or of which it would tell nothing."""
 
 Port = Annotated[int, Field(ge=0, le=_LARGEST_PORT)]
 Scheduling = Literal["batch", "normal"]
@@ -358,7 +361,7 @@ def _read_file(path: Path, source: str) -> dict[str, Any]:
 def _explain(error: ErrorDetails, layers: Iterable[tuple[str, Mapping[str, Any]]]) -> ConfigurationError:
     """What pydantic found, in the terms of whoever set the value."""
     field = str(error["loc"][0]) if error["loc"] else ""
-    problem = error["msg"].removeprefix("Value error, ")
+    problem = in_words(error)
     source = next((name for name, values in layers if field in values), "settings")
     if source == "environment":
         source = ENVIRONMENT_PREFIX + field.upper()
@@ -368,6 +371,12 @@ def _explain(error: ErrorDetails, layers: Iterable[tuple[str, Mapping[str, Any]]
         return ConfigurationError(field, source, "there is no such option", remedy)
     if not field:
         return ConfigurationError("settings", "taken together", problem, "change one of them")
+    if error["type"] not in _NAMED_BY_THEMSELVES and not _is_secret(field):
+        problem += f", not {shown(error['input'])}"
     return ConfigurationError(
         option_name(field), source, problem, f"it is meant as: {Settings.model_fields[field].description}"
     )
+
+
+def _is_secret(field: str) -> bool:
+    return SecretStr in get_args(Settings.model_fields[field].annotation)

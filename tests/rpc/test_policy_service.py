@@ -178,7 +178,7 @@ def test_the_commands_do_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[
         assert "defaults.box.thresholds.yes: 0.9 -> 0.5" in say("diff", "1", "2", code=1)
         assert 'there is no policy "strikt"' in say("activate", "strikt", code=1)
         (tmp_path / "strict.yaml").write_text("name: nothing else\n")
-        assert "defaults: line 1: Field required" in say("put", str(tmp_path / "strict.yaml"), code=1)
+        assert "defaults: line 1: is missing" in say("put", str(tmp_path / "strict.yaml"), code=1)
     assert "is not there" in say("list", code=1)
 
 

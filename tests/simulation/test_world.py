@@ -60,13 +60,40 @@ def test_a_number_that_cannot_be_is_refused_with_its_field(tmp_path: Path) -> No
         load_world(file)
     first, second = str(raised.value).splitlines()
     assert "classes.0.speed" in first
-    assert "greater than 0" in first
+    assert "has to be more than 0, not -3" in first
     assert "detector.sure" in second
     with pytest.raises(WorldError, match=r"rain: there is no such field; there are: "):
         preset("drift", rain=3)
     file.write_text("name: gate\nclasses:\n  - {name: person, sped: 3}\n")
     with pytest.raises(WorldError, match=r'classes.0.sped: there is no such field; did you mean "speed"'):
         load_world(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"frames: {'1' * 5000}", "is no YAML"),
+        (f"classes: {'[' * 5000}", "nested too deep"),
+    ],
+    ids=["digits", "brackets"],
+)
+def test_a_file_that_no_reader_takes_is_told_as_any_other(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "world.yaml").write_text(text)
+    with pytest.raises(WorldError, match=said):
+        load_world(tmp_path / "world.yaml")
+
+
+def test_what_an_error_shows_of_a_value_is_short_however_much_it_stands_for(tmp_path: Path) -> None:
+    lines = ["description: &a0 [1, 1, 1, 1, 1, 1, 1, 1]"]
+    lines += [f"b{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 8)}]" for n in range(1, 12)]  # eight to the twelfth ones
+    (tmp_path / "world.yaml").write_text("\n".join([*lines, "name: *a11"]))
+    with pytest.raises(WorldError, match=r"name: has to be text, not \[\[\[") as raised:
+        load_world(tmp_path / "world.yaml")
+    assert len(str(raised.value)) < 5000
+
+
+def test_any_field_may_be_changed_by_its_name() -> None:
+    assert preset("drift", name="gate").name == "gate"
 
 
 def test_a_world_that_is_not_there_is_answered_with_those_that_are() -> None:

@@ -30,6 +30,8 @@ HELP = (
 )
 
 _WORLD, _FILES, _LIVE = "The world", "Into files", "To a server"
+_MOST_SHOWN = 60
+"""Characters of a value that an error shows."""
 _MOST_REFUSALS = 5
 """Shown of frames whose truth was refused; --json holds them all."""
 
@@ -112,9 +114,11 @@ def simulate(  # noqa: PLR0913  # the options of the command line
     from tertium_server.simulation import dump_world, film, load_world  # noqa: PLC0415  # slow to load
 
     numbers = {"seed": seed, "cameras": cameras, "frames": frames}
-    chosen = load_world(
-        world, **{name: value for name, value in numbers.items() if value is not None}, **_changes(change or [])
-    )
+    named = {name: value for name, value in numbers.items() if value is not None}
+    changes = _changes(change or [])
+    for name in named.keys() & changes:
+        raise CommandError(f"--{name}, --set {name}: give one of the two", MISUSED)
+    chosen = load_world(world, **named, **changes)
     if show:
         sys.stdout.write(dump_world(chosen))
         return
@@ -170,10 +174,16 @@ def _changes(texts: list[str]) -> dict[str, Any]:
         here = changes
         for part in parts:
             here = here.setdefault(part, {})
+            if not isinstance(here, dict):
+                raise CommandError(f"--set {text}: {part} was set as a whole before; give one of the two", MISUSED)
         try:
             here[last] = YAML(typ="safe", pure=True).load(value)
-        except YAMLError as error:
-            raise CommandError(f"--set {text}: {value!r} is no value", MISUSED) from error
+        except (
+            YAMLError,
+            ValueError,
+            RecursionError,
+        ) as error:  # of the latter kinds: thousands of digits, or of brackets
+            raise CommandError(f"--set {text[:_MOST_SHOWN]}: {value[:_MOST_SHOWN]!r} is no value", MISUSED) from error
     return changes
 
 

@@ -19,6 +19,7 @@ from tertium_server.policy.lines import find_line
 from tertium_server.policy.merging import difference
 from tertium_server.policy.model import Policy
 from tertium_server.policy.schema import fields_at
+from tertium_server.wording import in_words
 
 _MOST_VALUES = 1_000_000
 """Of a file. A few lines of references to references stand for more than any memory holds."""
@@ -112,7 +113,7 @@ def _explain(error: ErrorDetails, text: str) -> list[Problem]:
     if together is not None:
         return [_problem(place, message, text) for place, message in together]
     place = tuple(str(part) for part in error["loc"])
-    message = error["msg"].removeprefix("Value error, ")
+    message = in_words(error)
     if error["type"] == "extra_forbidden":
         message = f"there is no such field; {suggestion(place[-1], fields_at(place[:-1]))}"
     return [_problem(place, message, text)]

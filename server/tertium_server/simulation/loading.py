@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from tertium_server.policy.check import suggestion
+from tertium_server.wording import in_words, shown
 
 from .errors import WorldError
 from .world import World
@@ -25,7 +26,7 @@ def preset_names() -> tuple[str, ...]:
     return tuple(sorted(file.name.removesuffix(".yaml") for file in _WORLDS.iterdir() if file.name.endswith(".yaml")))
 
 
-def preset(name: str, **changes: object) -> World:
+def preset(name: str, /, **changes: object) -> World:
     """A world that ships with Tertium, with some of its numbers changed: ``preset("drift", frames=300, detector={"sure": 2})``.
 
     Raises:
@@ -38,7 +39,7 @@ def preset(name: str, **changes: object) -> World:
     return world_of(_parsed((_WORLDS / f"{name}.yaml").read_text("utf-8"), name), f"world {name}").change(**changes)
 
 
-def load_world(where: str | Path, **changes: object) -> World:
+def load_world(where: str | Path, /, **changes: object) -> World:
     """A world from a YAML file; or by its name, where there is no such file and a world of this name ships with Tertium.
 
     Raises:
@@ -76,8 +77,8 @@ def _told(where: str, wrong: ErrorDetails) -> str:
     field = ".".join(map(str, wrong["loc"])) or "the file"
     if wrong["type"] == "extra_forbidden":
         return f"{where}: {field}: there is no such field; {suggestion(str(wrong['loc'][-1]), _fields_at(wrong['loc'][:-1]))}"
-    said = wrong["msg"].removeprefix("Value error, ")
-    return f"{where}: {field}: {said}" + (f", not {wrong['input']!r:.60}" if wrong["loc"] else "")
+    found = f", not {shown(wrong['input'])}" if wrong["loc"] and wrong["type"] != "missing" else ""
+    return f"{where}: {field}: {in_words(wrong)}{found}"
 
 
 def _fields_at(place: Sequence[int | str]) -> list[str]:
@@ -100,10 +101,12 @@ def dump_world(world: World) -> str:
 def _parsed(text: str, where: str) -> dict[str, Any]:
     try:
         tree: Any = YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
+    except (YAMLError, ValueError) as error:  # of the latter kind: a number with thousands of digits
         raise WorldError(
             f"world {where}: is no YAML ({str(error).splitlines()[0]}); compare it with a world that is"
         ) from error
+    except RecursionError as error:
+        raise WorldError(f"world {where}: is no world: it is nested too deep; compare it with one that is") from error
     if not isinstance(tree, dict):
         raise WorldError(f"world {where}: holds no fields; write name: value, a line each")
     return tree
