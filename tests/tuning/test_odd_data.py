@@ -101,6 +101,20 @@ def test_equal_scores_stand_or_fall_together() -> None:
     assert found["threshold"] < 0.5
 
 
+@pytest.mark.parametrize("factor", [0.25, 0.0], ids=["all scores under a quarter", "all scores alike"])
+def test_a_detector_on_a_scale_of_its_own_is_not_judged_by_scenes_told_on_the_usual_one(factor: float) -> None:
+    labelled = []
+    for seed in range(2):
+        one = recording(seed, (0.8, 0.5))
+        scores = one.sequence.scores * factor if factor else np.ones(len(one.sequence))
+        labelled.append(Labelled(replace(one.sequence, scores=scores), one.truth))
+    found = tuned(labelled).summary
+    for unit in ("box", "track"):
+        served = found["at_thresholds"]["units"][unit]["overall"]
+        assert served["yes"]["f1"] > served["best_f1"] - 0.02, unit
+    assert not any("YES begins at" in text for text in found["warnings"])
+
+
 def without(one: Labelled, *, detections: bool = False, truths: bool = False) -> Labelled:
     here, there = one.sequence, one.truth
     if detections:
@@ -130,6 +144,24 @@ def test_a_sequence_without_detections_counts_among_others_that_have_some() -> N
     found = tuned(labelled).summary
     assert found["all_data"]["raw"]["overall"]["objects"] == 3 * 2 * FRAMES
     assert found["all_data"]["raw"]["overall"]["best_f1"] == pytest.approx(brute_best_f1(labelled))
+
+
+def late(one: Labelled) -> Labelled:
+    """The same, and then nothing for long: no block but the first has anything to learn from."""
+    length = 10 * FRAMES
+    return Labelled(replace(one.sequence, length=length), replace(one.truth, length=length))
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["in one block of one sequence", "in one of two sequences"])
+def test_where_all_detections_lie_in_one_fold_it_is_judged_by_a_policy_that_learned_nothing(alone: bool) -> None:  # noqa: FBT001  # a table's cell
+    one = recording(0, (0.8, 0.7))
+    found = tuned([late(one)] if alone else [one, without(recording(1, (0.8, 0.7)), detections=True)]).summary
+    objects = 2 * FRAMES * (1 if alone else 2)
+    held = found["held_out"]
+    assert [held[which]["overall"]["objects"] for which in ("raw", "calibrated", "fused")] == [objects] * 3
+    # Without data a calibration keeps the order of the scores.
+    assert held["calibrated"]["overall"]["best_f1"] == held["raw"]["overall"]["best_f1"]
+    assert found["at_thresholds"]["units"]["box"]["overall"]["objects"] == objects
 
 
 def test_a_class_that_is_missing_takes_the_thresholds_of_all_and_says_so() -> None:

@@ -14,9 +14,10 @@ from tertium_server.policy import Policy
 
 from .choosing import Choice, choose_thresholds
 from .curve import Curve, UndeterminedError
+from .figures import Scored
 from .limits import Limits
 from .objectives import F1, Objective
-from .plain_scenes import YesRange, yes_ranges
+from .plain_scenes import YesRange, are_of_its_scale, yes_ranges
 from .readers import Labelled
 from .thresholds import TwoThresholds
 from .units import Place, Unit, Units
@@ -92,9 +93,9 @@ def members_of(groups: Mapping[str, tuple[str, ...]], labelled: Sequence[Labelle
 
 
 def assign_thresholds(
-    policy: Policy, labelled: Sequence[Labelled], places: Sequence[Place], units: Mapping[Unit, Units], task: Task
+    policy: Policy, scored: Scored, places: Sequence[Place], units: Mapping[Unit, Units], task: Task
 ) -> Assigned:
-    """Chooses thresholds for each unit over all classes, by class, and by class within each group.
+    """Chooses thresholds for each unit over all classes, by class, and by class within each group. ``scored``: sequences by the detector's scores.
 
     Where nobody has said where YES must begin, it begins where the policy judges plain scenes rightly. Where a class can't be judged it keeps
     those of all classes; in a group, its own of all sequences.
@@ -102,9 +103,9 @@ def assign_thresholds(
     Raises:
         UndeterminedError: there is no object, no detection, or no right one at all.
     """
-    tree = policy.model_dump(mode="json")
+    tree, labelled = policy.model_dump(mode="json"), scored.labelled
     hours = [one.sequence.length / one.sequence.fps / 3600.0 for one in labelled]
-    allowed = _allowed(policy, labelled[0]) if task.leaves_yes_open else {}
+    allowed = _allowed(policy, scored) if task.leaves_yes_open else {}
     everything = _Chooser(units, task, sum(hours), labelled[0].sequence.class_names, allowed)
     overall, by_class, warnings = everything.choose("")
     for unit, choice in overall.items():
@@ -185,7 +186,7 @@ def _within(choice: Choice, allowed: YesRange, curve: Curve) -> Choice:
     pair = choice.thresholds
     if pair.yes.threshold < allowed.least:
         return _saying(
-            replace(pair, yes=curve.at(allowed.least)), choice, "by the former a box of 0.6 in one frame alone is YES"
+            replace(pair, yes=curve.at(allowed.least)), choice, "by the latter a box of 0.6 in one frame alone is YES"
         )
     most = max(allowed.least, allowed.most)
     if pair.yes.threshold > most:
@@ -194,7 +195,7 @@ def _within(choice: Choice, allowed: YesRange, curve: Curve) -> Choice:
         return _saying(
             replace(pair, yes=lower, no=no),
             choice,
-            "by the former a track that was long sure at 0.9 is not when it is hidden",
+            "by the latter a track that was long sure at 0.9 is not when it is hidden",
         )
     return choice
 
@@ -208,14 +209,15 @@ def _saying(pair: TwoThresholds, before: Choice, why: str) -> Choice:
     return replace(before, thresholds=replace(pair, warnings=(*pair.warnings, text)))
 
 
-def _allowed(policy: Policy, one: Labelled) -> dict[str, dict[Unit, YesRange]]:
-    """Where YES may begin, by class and unit."""
-    logits = one.sequence.logits
-    names = one.sequence.class_names.values()
-    return {
-        _ALL: yes_ranges(policy, _ALL, logits=logits),
-        **{name: yes_ranges(policy, name, logits=logits) for name in names},
-    }
+def _allowed(policy: Policy, scored: Scored) -> dict[str, dict[Unit, YesRange]]:
+    """Where YES may begin, by class and unit; of classes that plain scenes say something of."""
+    one = scored.labelled[0].sequence
+    found = {}
+    for class_id, name in [(None, _ALL), *one.class_names.items()]:
+        scores, labels = scored.judged(class_id)
+        if are_of_its_scale(scores, labels == 1.0, logits=one.logits):
+            found[name] = yes_ranges(policy, name, logits=one.logits)
+    return found
 
 
 def _blocks_of(places: Sequence[Place], members: Sequence[int]) -> Any:  # noqa: ANN401  # numpy's own type says no more

@@ -5,6 +5,9 @@
 
 Data can't be relied on to teach this: flashes of 0.6 are rare in them, and the threshold that parts tracks best by their highest probability may lie
 so near 1 that every sure track falls under it as soon as it is hidden.
+
+They are told in scores on the usual scale: of a detector whose right boxes hardly ever reach 0.6, or that gives all boxes one score, they say
+nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tertium_server.engine import DecisionColumns, FrameColumns, StreamEngine, StreamSettings, Workspace
 from tertium_server.engine.columns import Float32s
@@ -30,6 +34,9 @@ _PERSON = 80.0
 
 _FLASH, _SURE, _POOR, _NEARER = 0.6, 0.9, 0.15, 0.95
 """Scores."""
+
+_LEAST_SHARE = 0.1
+"""Of the right boxes that score as much as a flash, or more: under it a flash is surer than what the detector says of nearly any object."""
 
 _LONG, _FADING, _HIDDEN = 2.7, 0.2, 0.7
 """Seconds of the pillar's parts."""
@@ -54,6 +61,14 @@ class YesRange:
 
     most: float
     """The highest by which a sure track stays YES behind a pillar; 1 for boxes, which grow poor there."""
+
+
+def are_of_its_scale(scores: NDArray[np.floating], right: NDArray[np.bool_], *, logits: bool = False) -> bool:
+    """Whether the scenes say anything of a detector, by the scores (N,) of its judged boxes and which of them are ``right`` (N,)."""
+    if not right.any() or scores.min() == scores.max():
+        return False
+    flash = _logit(_FLASH) if logits else _FLASH
+    return bool(np.mean(scores[right] >= flash) >= _LEAST_SHARE)
 
 
 def yes_ranges(policy: Policy, class_name: str, *, logits: bool = False) -> dict[Unit, YesRange]:
@@ -138,7 +153,11 @@ class _Played:
         )
 
     def _scores(self, scores: Iterable[float]) -> list[float]:
-        return [math.log(score / (1.0 - score)) for score in scores] if self.logits else list(scores)
+        return [_logit(score) for score in scores] if self.logits else list(scores)
+
+
+def _logit(score: float) -> float:
+    return math.log(score / (1.0 - score))
 
 
 def _of_first(columns: DecisionColumns) -> _Said:

@@ -63,7 +63,7 @@ class TuneOptions:
     """Patterns of sequence names by group: each gets figures and thresholds of its own."""
 
     folds: int | None = None
-    """Folds of cross-validation; None: one for each sequence, five at most."""
+    """Folds of cross-validation; None: one for each sequence, ten at most; of one sequence five blocks."""
 
     seed: int = 0
     """Of the deal of sequences into folds, and of the resamples behind intervals."""
@@ -209,7 +209,8 @@ class _Work:
             except UndeterminedError as error:  # many a format's truth does not say which box is whose
                 doubts.append(f"{unit}, all classes: {error}; the thresholds of the built-in policy are kept")
         task = Task(objective=options.objective, limits=options.limits, groups=options.groups)
-        return boxes, assign_thresholds(policy, self.labelled, places, units, task), doubts
+        raw = Scored.of(self.labelled, [one.sequence.scores for one in self.labelled], options.matching)
+        return boxes, assign_thresholds(policy, raw, places, units, task), doubts
 
     def _units(self, seen: Sequence[Observation], places: Sequence[Place], unit: Unit) -> Units:
         parts = []

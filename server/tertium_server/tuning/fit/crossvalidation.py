@@ -207,7 +207,8 @@ def _one_fold(course: _Course, fold: int) -> _Answers:
     """For each rung and sequence with detections in the fold: which they are, and what the policy fitted without them says."""
     folds = course.folds
     materials = make_materials(course.labelled, course.matches, folds, fold)
-    learned = [one for one in materials if one.usable.any()]
+    # All that there is to learn from may be in this fold; then it is judged by what there is without any data.
+    learned = [one for one in materials if one.usable.any()] or materials
     names = course.labelled[0].sequence.class_names.values()
     workspace = Workspace()
     answers: _Answers = {}
