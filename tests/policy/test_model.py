@@ -31,6 +31,14 @@ def test_a_class_has_its_own_values_and_the_defaults_for_all_others() -> None:
     assert policy.judgement("dog") == defaults
 
 
+def test_a_copy_that_says_otherwise_has_another_hash() -> None:
+    policy = plain_policy()
+    before = policy.sha256
+    waiting = policy.model_copy(update={"tracker": policy.tracker.model_copy(update={"decision_lag": 5})})
+    assert waiting.sha256 == Policy.model_validate(waiting.model_dump()).sha256 != before
+    assert policy.model_copy(update={"number": 7}).sha256 == policy.sha256 == before
+
+
 def test_a_class_nobody_named_is_judged_by_the_defaults() -> None:
     policy = policy_with({"classes": OVERRIDES})
     assert policy.judgement("zebra") is policy.defaults

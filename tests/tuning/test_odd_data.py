@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tertium_server.cli.application import run
 from tertium_server.policy import default_policy
+from tertium_server.tuning.cache import ReplayCache
 from tertium_server.tuning.curve import UndeterminedError
 from tertium_server.tuning.evaluate import EvaluateOptions, evaluate
 from tertium_server.tuning.figures import Matching
@@ -224,3 +225,14 @@ def test_a_score_that_is_no_number_is_refused_with_file_and_row(
     error = capsys.readouterr().err
     assert "det.txt, row 1, column 7" in error
     assert not (tmp_path / "p.yaml").exists()
+
+
+def test_what_was_kept_of_answers_at_once_is_not_taken_for_answers_that_wait(tmp_path: Path) -> None:
+    labelled = [recording(seed, (0.8, 0.4)) for seed in range(2)]
+    kept = replace(QUICK, cache=ReplayCache(tmp_path))
+    assert default_policy().version  # asked for before: its hash is made
+    at_once, waiting = (tune(labelled, replace(kept, decision_lag=lag)).held_out for lag in (0, 4))
+    anew = tune(labelled, replace(QUICK, decision_lag=4)).held_out
+    for before, found, expected in zip(at_once, waiting, anew, strict=True):
+        assert found.probabilities.tobytes() == expected.probabilities.tobytes()
+        assert found.probabilities.tobytes() != before.probabilities.tobytes()

@@ -111,6 +111,12 @@ class Policy(Value):
         text = json.dumps(tree, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy, some fields otherwise: with a hash of its own, where pydantic would hand on the one that was made already."""
+        copied = super().model_copy(update=update, deep=deep)
+        vars(copied).pop("sha256", None)
+        return copied
+
     @property
     def version(self) -> str:
         """Number and the first twelve digits of the content hash: what decisions are stamped with."""
