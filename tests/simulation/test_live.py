@@ -195,3 +195,19 @@ async def test_cameras_show_their_token(live: Live) -> None:
 def test_shares_of_nothing_are_none() -> None:
     assert (Counts().precision, Counts(missed=3).recall) == (None, 0.0)
     assert (Counts(yes_right=1) + Counts(yes_right=2, yes_wrong=1)).precision == 0.75
+
+
+async def test_what_goes_wrong_beside_the_cameras_is_told_and_what_goes_wrong_in_us_is_not_taken_for_a_refusal(
+    tmp_path: Path,
+) -> None:
+    def fails() -> None:
+        raise ZeroDivisionError
+
+    world = preset("drift", cameras=1, frames=20)
+    async with serving(tmp_path, review=False) as live:
+        with pytest.raises(PlayError, match=r"a reviewer: server .* with --no-review a server has neither review nor"):
+            await played(world, live, token="", review_tokens=("anybody's",))
+        with pytest.raises(ZeroDivisionError):
+            await asyncio.to_thread(
+                play, world, LiveOptions(address=live.service.listen, pace=Pace(start=START)), fails
+            )

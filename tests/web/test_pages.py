@@ -94,6 +94,10 @@ async def test_without_review_nothing_leads_to_its_pages() -> None:
         assert "/runbook/page.css" in links
         for link in links:
             assert (await client.get(link)).status_code == 200, link
+        for absent in (await client.get("/review"), await client.get("/live"), await client.post("/review/api/state")):
+            assert absent.status_code == 404
+            assert "started with --no-review" in absent.text
+            assert absent.request.url.path.split("/")[1] in absent.text
 
 
 async def test_pages_there_are_none_of_are_not_found(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ class _Players:
         self._client = client
         self._board = board
         self._pace = pace
-        self._errors: list[tuple[str, tertium_client.TertiumError]] = []
+        self._errors: list[tuple[str, Exception]] = []
         self._threads = [
             threading.Thread(target=self._play, args=(camera,), name=camera.camera.name, daemon=True)
             for camera in board.cameras
@@ -103,7 +103,7 @@ class _Players:
     def _play(self, camera: CameraBoard) -> None:
         try:
             play(self._client, self._board, camera, self._pace)
-        except tertium_client.TertiumError as error:
+        except Exception as error:  # noqa: BLE001 - kept for end(): in a thread, nobody else would hear of it
             self._errors.append((camera.camera.name, error))
             self._pace.stop.set()
 
@@ -118,6 +118,8 @@ class _Players:
             thread.join()
         if self._errors:
             name, error = self._errors[0]
+            if not isinstance(error, tertium_client.TertiumError):
+                raise error  # no refusal: an error of ours
             raise DemoError(f"camera {name}: {error}\nthe server's last words: {server.log()}")
 
 

@@ -68,7 +68,9 @@ class Caller:
             return call(request, timeout=seconds, metadata=self._metadata)
         except grpc.RpcError as error:
             needs_token = error.code() is grpc.StatusCode.UNAUTHENTICATED
-            raise CallError("\n".join(_problems(error, self._address)), needs_token=needs_token) from error
+            raise CallError(
+                "\n".join(_problems(error, self._address, self._service)), needs_token=needs_token
+            ) from error
 
     def close(self) -> None:
         """Hangs up."""
@@ -88,7 +90,7 @@ def _serialized(request: Any) -> bytes:  # noqa: ANN401  # a message of any kind
     return data
 
 
-def _problems(error: Any, address: str) -> list[str]:  # noqa: ANN401 - grpc's errors are calls, too
+def _problems(error: Any, address: str, service: str) -> list[str]:  # noqa: ANN401 - grpc's errors are calls, too
     status = rpc_status.from_call(error)
     for detail in [] if status is None else status.details:
         bad = error_details_pb2.BadRequest()
@@ -96,4 +98,7 @@ def _problems(error: Any, address: str) -> list[str]:  # noqa: ANN401 - grpc's e
             return [f"{each.field}: {each.description}" for each in bad.field_violations]
     if error.code() is grpc.StatusCode.UNAVAILABLE and status is None:
         return [f"server {address}: is not there ({error.details()}); name a running one with --server HOST:PORT"]
+    if error.code() is grpc.StatusCode.UNIMPLEMENTED and status is None:
+        remedy = "with --no-review a server has neither review nor quality, and an older one has less: name another with --server HOST:PORT"
+        return [f"server {address}: has no such call of {service} ({error.details()}); {remedy}"]
     return [f"server {address}: {error.details()}"]

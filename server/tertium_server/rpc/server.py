@@ -32,6 +32,7 @@ from tertium_server.rpc.calls import Calls
 from tertium_server.rpc.decision_service import DecisionService, ServiceLimits
 from tertium_server.rpc.heavy import HeavyWork
 from tertium_server.rpc.ingest_gate import IngestGate
+from tertium_server.rpc.listening import refusal
 from tertium_server.rpc.policy_changes import PolicyChanges
 from tertium_server.rpc.policy_service import PolicyService
 from tertium_server.rpc.quality_service import QualityService
@@ -131,13 +132,16 @@ class RpcServer:
         """
         for name in ("", *self._services):
             await self._health.set(name, _NOT_SERVING)
-        host, _ = split_address(self._settings.listen)
+        listen = self._settings.listen
+        host, _ = split_address(listen)
+        remedy = "is another server running? Name another port, or 0 for any"
+        said = refusal(listen, shared=self._settings.reuse_port)
+        if said:
+            raise StartError(f"--listen {listen}: can't listen there: {said}; {remedy}")
         try:
             port = self._add_port()
-        except RuntimeError as error:
-            raise StartError(
-                f"--listen {self._settings.listen}: can't listen there; is another server running? Name another port, or 0 for any"
-            ) from error
+        except RuntimeError as error:  # somebody was quicker
+            raise StartError(f"--listen {listen}: can't listen there; {remedy}") from error
         await self._server.start()
         return Listening(host, port)
 

@@ -154,7 +154,7 @@ class _Crew:
     def run(self, name: str, work: Callable[[], Any]) -> Any:  # noqa: ANN401  # whatever the work gives
         try:
             return work()
-        except (TertiumError, tertium_client.TertiumError) as error:
+        except Exception as error:  # noqa: BLE001 - kept for check(): in a thread, nobody else would hear of it
             self._errors.append((name, error))
             self._stop.set()
             return None
@@ -166,4 +166,6 @@ class _Crew:
     def check(self) -> None:
         if self._errors:
             name, error = self._errors[0]
+            if not isinstance(error, TertiumError | tertium_client.TertiumError):
+                raise error  # no refusal: an error of ours
             raise PlayError(f"{name}: {error}") from error

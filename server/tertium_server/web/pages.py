@@ -16,6 +16,13 @@ from tertium_server.web.runbook_page import runbook_routes
 
 _OK = 200
 _UNAVAILABLE = 503
+_NOT_FOUND = 404
+_OVERSIGHT = ("/review", "/live")
+"""Pages that a server has unless it was started without review."""
+_NO_REVIEW = """\
+This server was started with --no-review (TERTIUM_REVIEW=false): it puts no cases before people and estimates nothing.
+For {page}, start it without that, or open the page of a server that has it.
+"""
 
 
 def make_pages(
@@ -42,4 +49,14 @@ def make_pages(
 
     # Plain functions run in a thread pool: a scrape of many streams keeps no health check waiting.
     own = [Route("/", root), Route("/metrics", metrics), Route("/healthz", healthz), Route("/readyz", readyz)]
-    return Starlette(routes=[*own, *runbook_routes(paths), *others])
+    absent = [route for page in _OVERSIGHT if page not in paths for route in _absent(page)]
+    return Starlette(routes=[*own, *runbook_routes(paths), *others, *absent])
+
+
+def _absent(page: str) -> list[Route]:
+    """In place of a page that this server does without: why it does, and what to do."""
+
+    def explain(_: Request) -> Response:
+        return PlainTextResponse(_NO_REVIEW.format(page=page), _NOT_FOUND)
+
+    return [Route(path, explain, methods=["GET", "POST"]) for path in (page, f"{page}/{{rest:path}}")]
