@@ -142,6 +142,23 @@ def test_a_document_of_detections_is_matched_by_the_names_of_files(tmp_path: Pat
     assert one.sequence.class_ids.tolist() == [0, 0]
 
 
+def test_images_of_two_videos_with_one_file_name_are_told_apart_by_their_ids(tmp_path: Path) -> None:
+    videos = [{"id": 1, "name": "north", "fps": 25}, {"id": 2, "name": "south", "fps": 25}]
+    images = [image(number, video_id=number, frame_id=0, file_name="000001.jpg") for number in (1, 2)]
+    told = document(images=images, videos=videos, annotations=[annotation(1), annotation(2)])
+    found = {**told, "annotations": [annotation(1, score=0.5)]}
+    north, south = labelled(tmp_path, found, told)
+    assert (north.name, len(north.sequence), len(south.sequence)) == ("north", 1, 0)
+    other = [image(7, file_name="000001.jpg"), image(2, file_name="000002.jpg")]
+    error = error_of(tmp_path, {**found, "images": other, "annotations": [annotation(2, score=0.5)]}, told)
+    assert str(error.place).endswith("annotation 1, image_id")
+    assert error.problem == "is 2, which is 000002.jpg here and 000001.jpg in the truth"
+    file = written(tmp_path / "digits.json", told)
+    file.write_text(file.read_text().replace('"fps": 25', '"fps": 1' + 5000 * "0"))
+    with pytest.raises(ReadError, match="holds a number with thousands of digits"):
+        read_detections(file, "coco", FPS)
+
+
 def test_a_document_of_detections_can_be_read_by_itself(tmp_path: Path) -> None:
     file = written(tmp_path / "found.json", document(annotations=[annotation(20, score=0.5)]))
     [sequence] = read_detections(file, "coco", FPS)

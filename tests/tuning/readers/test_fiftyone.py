@@ -120,6 +120,22 @@ def test_videos_have_their_frames_in_another_file(tmp_path: Path) -> None:
         read_labelled(tmp_path, tmp_path, "fiftyone")
 
 
+def test_videos_of_one_name_in_two_folders_are_two_sequences(tmp_path: Path) -> None:
+    videos = [
+        {"_id": number, "filepath": f"{folder}/cam.mp4", "_media_type": "video", "metadata": {"total_frame_count": 2}}
+        for number, folder in ((1, "north"), (2, "south"))
+    ]
+    export(tmp_path, *videos)
+    frames = [
+        {"_sample_id": 2, "frame_number": 2, "predictions": boxes(box(confidence=0.5)), "ground_truth": boxes(box())}
+    ]
+    (tmp_path / "frames.json").write_text(json.dumps({"frames": frames}))
+    north, south = read_labelled(tmp_path, tmp_path, "fiftyone", FPS)
+    assert [(one.name, len(one.sequence), len(one.truth)) for one in (north, south)] == [
+        ("north/cam", 0, 0), ("south/cam", 1, 1),
+    ]  # fmt: skip
+
+
 def png(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", width, height) + b"\x08\x02\0\0\0"
 
@@ -187,6 +203,11 @@ def test_fields_are_told_apart_by_their_confidence_or_by_name(tmp_path: Path) ->
         (box(confidence=2), "confidence", "is 2, outside 0 to 1"),
         (box(), "confidence", "is missing, and others have it"),
         (box(confidence=0.5, bounding_box=[0, 0, -0.5, 1]), "bounding_box", "makes the width -100"),
+        (
+            box(confidence=0.5, bounding_box=[0, 0, 640, 1]),
+            "bounding_box",
+            "is 640, and boxes are given in shares of the picture",
+        ),
         (box(confidence=0.5, bounding_box=[0, 0, 1]), "bounding_box", "is [0, 0, 1], no list of 4 numbers"),
         (box(confidence=0.5, index="a"), "index", "is 'a', which is no number"),
         (box(5, confidence=0.5), "label", "is 5, no text"),
@@ -209,6 +230,9 @@ def test_an_error_names_sample_path_and_problem(tmp_path: Path, bad: Any, key: s
         ({"samples": [{"id": 1}]}, "sample 1, filepath: is missing"),
         ({"samples": [sample("a", boxes(box())), sample("a", boxes(box()))]}, "sample 2: is a, as is another"),
         ({"samples": [sample("a", boxes(5))]}, r"sample 1: has 5 in predictions\.detections\[0\], no object"),
+        ({"samples": [sample("a", metadata=[1])]}, r"sample 1, metadata: is \[1\], no object; export it again"),
+        ({"samples": [sample("a", metadata=7)]}, "sample 1, metadata: is 7, no object"),
+        ({"samples": [sample("a", metadata={"width": float("inf")})]}, r"metadata\.width: is inf; at most are 65,536"),
         ({"labels": {"a": []}, "classes": [1]}, "classes: is no list of names"),
     ],
 )

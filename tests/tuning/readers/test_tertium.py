@@ -1,4 +1,5 @@
 import gzip
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,18 @@ def test_parts_are_put_together_and_runs_are_kept_apart(tmp_path: Path) -> None:
     (first.parent / f"{first.name}.gz").write_bytes(gzip.compress(first.read_bytes()))
     first.unlink()
     assert read_detections(tmp_path, "tertium")[1].length == 27
+
+
+def test_runs_of_a_stream_that_were_moved_to_other_folders_are_told_apart(tmp_path: Path) -> None:
+    for epoch, folder in ((3, "monday"), (20, "tuesday")):
+        record(tmp_path, message(0), epoch=epoch)
+        stream_folder(tmp_path, "gate").rename(tmp_path / folder)
+    assert [one.name for one in read_detections(tmp_path, "tertium")] == ["gate@3", "gate@20"]
+    shutil.copytree(tmp_path / "monday", tmp_path / "wednesday")
+    with pytest.raises(
+        ReadError, match=r"wednesday: is the run of gate that .*monday holds, too; take one of them away"
+    ):
+        read_detections(tmp_path, "tertium")
 
 
 def test_a_torn_last_record_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
@@ -245,6 +258,10 @@ def test_a_recording_of_one_class_needs_none_in_truth(tmp_path: Path) -> None:
     [labelled] = read_labelled(tmp_path, file, "tertium")
     assert labelled.truth.class_ids.tolist() == [0]
     assert labelled.truth.class_names == {0: "person"}
+    file.write_text("5,1,0,0,5,5,1,2\n5,2,9,0,5,5,1,7\n6,1,0,0,5,5,1,1\n")
+    [labelled] = read_labelled(tmp_path, file, "tertium")
+    assert labelled.truth.class_ids.tolist() == [0, 0, 0]
+    assert labelled.truth.warnings == (f"{file}: rows of column 8 (class) 7 count as person, the one class there is",)
 
 
 def test_a_recording_without_detections_is_a_sequence(tmp_path: Path) -> None:

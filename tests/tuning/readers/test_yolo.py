@@ -131,6 +131,16 @@ def test_folders_and_prefixes_are_sequences(tmp_path: Path) -> None:
     assert [one.name for one in read_labelled(tmp_path / "both", tmp_path / "other", "yolo", FPS)] == ["a", "b"]
 
 
+def test_files_that_start_alike_in_a_folder_of_folders_are_sequences_named_for_both(tmp_path: Path) -> None:
+    for part, row in (("found", "0 .5 .5 1 1 .5\n"), ("truth", "0 .5 .5 1 1\n")):
+        folder_of(tmp_path / part / "monday", {"north_1": row, "north_2": row, "south_1": row}, classes_txt="a")
+        folder_of(tmp_path / part / "sunday", {"1": row}, classes_txt="a")
+    read = read_labelled(tmp_path / "found", tmp_path / "truth", "yolo", FPS)
+    assert [(one.name, len(one.sequence), len(one.truth)) for one in read] == [
+        ("monday/north", 2, 2), ("monday/south", 1, 1), ("sunday", 1, 1),
+    ]  # fmt: skip
+
+
 def test_without_names_and_sizes_there_are_warnings(tmp_path: Path) -> None:
     [sequence] = read_detections(folder_of(tmp_path / "found", {"1": "3 .5 .5 1 1 .5\n"}), "yolo")
     assert sequence.class_names == {0: "3"}
@@ -163,6 +173,7 @@ def test_a_confidence_in_truth_is_mentioned(tmp_path: Path) -> None:
         ("0 .5 .5 1 1 1.5", 2, "column 6 (confidence)", "is 1.5, outside 0 to 1"),
         ("0 .5 .5 1 1", 2, "column 6 (confidence)", "is missing: the row has 5 of the 6 columns it needs"),
         ("0 .5 .5 1", 2, "column 5 (height)", "is missing: the row has 4 of the 6 columns it needs"),
+        ("0 320 .5 1 1 .5", 2, "column 2 (x)", "is 320, and boxes are given in shares of the picture"),
         ("7 .5 .5 1 1 .5", 2, "column 1 (class)", "is 7"),
         ("0.5 .5 .5 1 1 .5", 2, "column 1 (class)", "is 0.5, which is no whole number"),
         ("0 .5 .5 1 1 .5 1 1", 2, "column 7 (id)", "is there, and is missing in row 1"),

@@ -15,6 +15,9 @@ Locate = Callable[[int, str], Place]
 FURTHEST = 1_000_000.0
 """Pixels: the largest coordinate that the engine takes, either way."""
 
+MOST_PIXELS = 65_536
+"""Width or height of a picture that the engine takes at most."""
+
 TEXT_LENGTH = 64
 """The longest text that a column may hold: that of a class name on the wire."""
 

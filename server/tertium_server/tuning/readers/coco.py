@@ -119,13 +119,19 @@ def _table(file: Path, stamp: Stamp, told: Path, told_stamp: Stamp, fps: float |
 
 
 def _images_as_told(document: Document, teller: Document) -> list[Key]:
-    """(N,) image of each annotation by the teller's id. Two documents know the same image by the name of its file."""
+    """(N,) image of each annotation by the teller's id.
+
+    Two documents know the same image by the name of its file; where names come twice, as in videos that number theirs alike, by id and name.
+    """
     keys = document.annotations.keys("image_id")
     if document.file == teller.file or not document.file_names or not teller.file_names:
         return keys
     _check_known(document.annotations, "image_id", keys, document.file_names, "image")
     ids: dict[Key, Key] = {name: key for key, name in teller.file_names.items()}
     names = [document.file_names[key] for key in keys]
+    if len(ids) < len(teller.file_names):
+        _check_named_alike(document.annotations, keys, names, teller.file_names)
+        return keys
     _check_known(document.annotations, "image_id", names, ids, "image in the truth")
     return [ids[name] for name in names]
 
@@ -136,6 +142,15 @@ def _names(entries: Entries, categories: dict[Key, str] | None) -> NDArray[np.st
         return np.array([str(key) for key in keys], np.str_)
     _check_known(entries, "category_id", keys, categories, "category")
     return np.array([categories[key] for key in keys], np.str_)
+
+
+def _check_named_alike(entries: Entries, keys: list[Key], names: list[str], told: dict[Key, str]) -> None:
+    _check_known(entries, "image_id", keys, told, "image in the truth")
+    for index, (key, name) in enumerate(zip(keys, names, strict=True)):
+        if told[key] != name:
+            problem = f"is {key}, which is {name} here and {told[key]} in the truth"
+            remedy = "give both the same ids, for several images of the truth have one file_name"
+            raise ReadError(entries.place(index, "image_id"), problem, remedy)
 
 
 def _check_known(entries: Entries, name: str, keys: Values[Key], known: Collection[Key], what: str) -> None:

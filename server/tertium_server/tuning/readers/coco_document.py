@@ -10,14 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .albums import Album, Image, make_album
-from .checks import require
+from .checks import MOST_PIXELS, require
 from .errors import Place, ReadError
 from .json_file import Entries, Key, Stamp, load_json, stamp_of
 
 FRAME = "frame_id"
 RATES = ("fps", "frame_rate")
-MOST_PIXELS = 65_536
-"""Width or height that the engine takes at most."""
 FASTEST = 1000
 """Frames per second that the engine takes at most."""
 
@@ -39,7 +37,7 @@ class Document:
     """Names by id."""
 
     file_names: dict[Key, str] = field(default_factory=dict, repr=False)
-    """By id of the image; empty unless all have one."""
+    """By id of the image; empty unless all have one. Images of two videos may have the same."""
 
 
 @dataclass(frozen=True, slots=True)

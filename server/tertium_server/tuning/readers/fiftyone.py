@@ -24,7 +24,7 @@ from .errors import NothingFoundError, Place, ReadError
 from .fiftyone_export import LABELS, Export, load_export
 from .formats import Options, Source
 from .json_file import Entries, Key, Stamp
-from .scaling import scaled
+from .scaling import check_shares, scaled
 from .sequence import Sequence
 from .truth import Kind, Truth
 
@@ -127,7 +127,9 @@ def _table(file: Path, stamp: Stamp, part: str, told: Path, told_stamp: Stamp, f
             problem = f"is on {key}, of which the truth knows nothing"
             raise ReadError(entries.place(index, "bounding_box"), problem, "give the same images to both")
     sizes = _sizes(export) | _sizes(teller)
-    xywh, warnings = scaled(entries.vectors("bounding_box", 4), [sizes.get(key, (0, 0)) for key in keys], file)
+    shares = entries.vectors("bounding_box", 4)
+    check_shares(shares, entries.place, KEYS.boxes)
+    xywh, warnings = scaled(shares, [sizes.get(key, (0, 0)) for key in keys], file)
     crowd = entries.numbers_or("iscrowd", 0) != 0
     return BoxTable(
         entries=entries,

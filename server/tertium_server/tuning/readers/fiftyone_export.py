@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from .albums import Album, Image, make_album
-from .checks import MOST_FRAMES
+from .checks import MOST_FRAMES, MOST_PIXELS
 from .errors import Place, ReadError
 from .image_size import SUFFIXES, image_size
 from .json_file import Entries, Key, Stamp, load_json, stamp_of
@@ -65,7 +66,7 @@ def _load(file: Path, stamp: Stamp, fps: float | None) -> Export:
     classes: list[str] = []
     if isinstance(content, dict) and "samples" in content:
         samples = Entries.of(file, content["samples"], "sample")
-        if samples.items and _is_video(samples.items[0]):
+        if samples.items and _is_video(samples.items[0], samples.place(0, "")):
             unit, shots = "frame", _shots_of_videos(samples)
         else:
             unit, shots = "sample", [_shot_of(samples, index) for index in range(len(samples))]
@@ -95,24 +96,24 @@ def _albums(file: Path, shots: Iterable[Shot], fps: float | None) -> tuple[Album
     return tuple(albums)
 
 
-def _is_video(item: Mapping[str, Any]) -> bool:
-    metadata = item.get("metadata") or {}
+def _is_video(item: Mapping[str, Any], place: Place) -> bool:
+    metadata = _metadata_of(item, place)
     return "frame_rate" in metadata or "frame_width" in metadata or item.get("_media_type") == "video"
 
 
 def _shot_of(samples: Entries, index: int) -> Shot:
     """A sample that is an image."""
     item = samples.items[index]
-    path = samples.text(index, "filepath")
-    metadata = item.get("metadata") or {}
+    path, place = samples.text(index, "filepath"), samples.place(index, "")
+    metadata = _metadata_of(item, place)
     name = next((_text_of(item[key]) for key in SEQUENCE_FIELDS if _text_of(item.get(key))), samples.file.parent.name)
     number = next((item[key] for key in FRAME_FIELDS if isinstance(item.get(key), int)), None)
-    size = (_pixels(metadata, "width"), _pixels(metadata, "height"))
+    size = _pixels(metadata, "width", place), _pixels(metadata, "height", place)
     return Shot(
         key=f"{path}#{number}" if "_sample_id" in item else path,  # frames of a video share its path
         sequence=name,
         item=item,
-        place=Place(samples.file, index + 1, unit="sample"),
+        place=place,
         number=number,
         size=size if all(size) else _size_of(samples.file.parent / path),
     )
@@ -129,29 +130,35 @@ def _shots_of_videos(samples: Entries) -> list[Shot]:
         if not isinstance(number, int) or number < 1:
             raise ReadError(frames.place(index, "frame_number"), f"is {number!r:.40}", "frames are numbered from 1")
         by_sample.setdefault(_text_of(item.get("_sample_id")), {})[number] = index
-    return [shot for index in range(len(samples)) for shot in _shots_of_video(samples, index, frames, by_sample)]
+    paths = [Path(samples.text(index, "filepath")) for index in range(len(samples))]
+    stems = Counter(path.stem for path in paths)
+    names = [path.stem if stems[path.stem] == 1 else str(path.with_suffix("")) for path in paths]
+    return [
+        shot for index, name in enumerate(names) for shot in _shots_of_video(samples, index, name, frames, by_sample)
+    ]
 
 
 def _shots_of_video(
-    samples: Entries, index: int, frames: Entries, by_sample: dict[str, dict[int, int]]
+    samples: Entries, index: int, name: str, frames: Entries, by_sample: dict[str, dict[int, int]]
 ) -> Iterable[Shot]:
-    item = samples.items[index]
+    item, place = samples.items[index], samples.place(index, "")
     path = samples.text(index, "filepath")
-    metadata = item.get("metadata") or {}
+    metadata = _metadata_of(item, place)
     rate = metadata.get("frame_rate")
     numbered = by_sample.get(_text_of(item.get("_id")), {})
-    last = max([_pixels(metadata, "total_frame_count"), *numbered])
+    size = _pixels(metadata, "frame_width", place), _pixels(metadata, "frame_height", place)
+    last = max([_number_of(metadata, "total_frame_count", MOST_FRAMES, place), *numbered])
     if last > MOST_FRAMES:
         raise ReadError(samples.place(index, "metadata"), f"tells of {last:,} frames", f"at most are {MOST_FRAMES:,}")
     for number in range(1, last + 1):
         where = numbered.get(number)
         yield Shot(
             key=f"{path}#{number}",
-            sequence=Path(path).stem,
+            sequence=name,
             item={} if where is None else frames.items[where],
-            place=Place(samples.file, index + 1, unit="sample") if where is None else frames.place(where, ""),
+            place=place if where is None else frames.place(where, ""),
             number=number,
-            size=(_pixels(metadata, "frame_width"), _pixels(metadata, "frame_height")),
+            size=size,
             fps=float(rate) if isinstance(rate, int | float) and 0 < rate <= 1000 else None,  # noqa: PLR2004
         )
 
@@ -182,9 +189,25 @@ def _text_of(value: Any) -> str:  # noqa: ANN401  # JSON may be anything
     return str(value) if isinstance(value, str | int) else ""
 
 
-def _pixels(metadata: Mapping[str, Any], key: str) -> int:
+def _metadata_of(item: Mapping[str, Any], place: Place) -> Mapping[str, Any]:
+    metadata = item.get("metadata") or {}
+    if not isinstance(metadata, dict):
+        raise ReadError(replace(place, column="metadata"), f"is {metadata!r:.40}, no object", "export it again")
+    return metadata
+
+
+def _pixels(metadata: Mapping[str, Any], key: str, place: Place) -> int:
+    return _number_of(metadata, key, MOST_PIXELS, place)
+
+
+def _number_of(metadata: Mapping[str, Any], key: str, most: int, place: Place) -> int:
+    """A whole number; 0 where it is not told."""
     value = metadata.get(key)
-    return int(value) if isinstance(value, int | float) and value > 0 else 0
+    if not isinstance(value, int | float) or not value > 0:  # NaN is not, either
+        return 0
+    if value > most:
+        raise ReadError(replace(place, column=f"metadata.{key}"), f"is {value:g}", f"at most are {most:,}")
+    return int(value)
 
 
 def _size_of(file: Path) -> tuple[int, int]:

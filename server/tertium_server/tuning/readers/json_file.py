@@ -58,6 +58,8 @@ def load_json(file: Path) -> Any:  # noqa: ANN401  # JSON may be anything
     except json.JSONDecodeError as error:
         place = Place(file, error.lineno, f"character {error.colno}")
         raise ReadError(place, f"is no JSON ({error.msg})", "give a whole JSON file") from error
+    except ValueError as error:
+        raise ReadError(Place(file), "holds a number with thousands of digits", "correct it") from error
     except RecursionError as error:
         raise ReadError(Place(file), "is nested too deeply", "give a JSON file of the format") from error
 

@@ -7,8 +7,33 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from .checks import Locate, check_finite, require
+
 ASSUMED = (1000, 1000)
 """Width and height of an image whose size nobody tells. IoU, and so matching, are the same for any."""
+
+
+MOST_SHARE = 10.0
+"""Boxes may reach out of the picture, but not as far as this: these are pixels."""
+
+
+def check_shares(shares: NDArray[np.float64], locate: Locate, names: tuple[str, str, str, str]) -> None:
+    """Every number of boxes (N, 4) can be a share of the picture. `names`: the fields they stand in."""
+    for position, name in enumerate(names):
+        _check_share(shares[:, position], locate, name)
+
+
+def _check_share(values: NDArray[np.float64], locate: Locate, name: str) -> None:
+    check_finite(values, locate, name)
+    require(
+        np.abs(values) <= MOST_SHARE,
+        locate,
+        name,
+        lambda index: (
+            f"is {values[index]:g}, and boxes are given in shares of the picture",
+            "divide pixels by its width and height",
+        ),
+    )
 
 
 def scaled(

@@ -11,6 +11,7 @@ Truth is in rows as MOTChallenge has them, `frame, id, left, top, width, height,
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from urllib.parse import unquote
@@ -53,16 +54,16 @@ class Tertium:
         if not runs:
             remedy = "give the folder that --record wrote to, a stream's folder in it, or one file"
             raise NothingFoundError(Place(path), "holds no recording", remedy)
-        folders = [folder for folder, _ in runs]
-        return tuple(
-            Source(
-                _stream_of(folder, epoch) + (f"@{epoch}" if folders.count(folder) > 1 else ""),
-                folder,
-                alone=len(runs) == 1,
-                part=str(epoch),
-            )
-            for folder, epoch in runs
-        )
+        streams = [_stream_of(folder, epoch) for folder, epoch in runs]
+        several = {name for name, count in Counter(streams).items() if count > 1}
+        sources: dict[str, Source] = {}
+        for stream, (folder, epoch) in zip(streams, runs, strict=True):
+            name = f"{stream}@{epoch}" if stream in several else stream
+            if name in sources:
+                problem = f"is the run of {stream} that {sources[name].file} holds, too"
+                raise ReadError(Place(folder), problem, "take one of them away")
+            sources[name] = Source(name, folder, alone=len(runs) == 1, part=str(epoch))
+        return tuple(sources.values())
 
     def find_truth(self, path: Path, options: Options) -> tuple[Source, ...]:
         """A gt.txt, or a folder of folders that hold gt/gt.txt and are named as their sequences."""
@@ -121,6 +122,7 @@ class Tertium:
         kinds, warnings = kinds_of(table)
         track_ids = track_numbers(table.numbers("id"), 0, table.place, "id")
         class_ids = _class_ids(table, sequence)
+        warnings += _warn_of_classes(table, sequence)
         places, recorded = _places(frames, sequence)
         if not recorded.all():
             first = int(np.argmin(recorded))
@@ -198,6 +200,21 @@ def _class_ids(table: Table, sequence: Sequence) -> NDArray[np.uint32]:
         lambda index: (f"is {classes[index]}, which the recording does not name", "write the camera's class ids"),
     )
     return classes.astype(np.uint32)
+
+
+def _warn_of_classes(table: Table, sequence: Sequence) -> tuple[str, ...]:
+    """Of rows of other classes than the one there is; -1 and 1 are what MOTChallenge writes where nobody asks."""
+    if len(sequence.class_names) != 1 or "class" not in table.columns:
+        return ()
+    (only,) = sequence.class_names
+    classes = whole_numbers(table.numbers("class"), table.place, "class")
+    others = np.unique(classes[~np.isin(classes, (-1, 1, only))]).tolist()
+    if not others:
+        return ()
+    name = sequence.class_names[only]
+    return (
+        f"{table.file}: rows of column 8 (class) {', '.join(map(str, others))} count as {name}, the one class there is",
+    )
 
 
 def _places(frames: NDArray[np.int64], sequence: Sequence) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

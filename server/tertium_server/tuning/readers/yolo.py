@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from .albums import Album
 from .boxes import Boxes, Keys
-from .checks import Locate, check_finite, require, whole_numbers
+from .checks import Locate, require, whole_numbers
 from .errors import Place, ReadError
 from .formats import Options, Source
-from .scaling import scaled
+from .scaling import check_shares, scaled
 from .sequence import Sequence
 from .table import Column, Table, read_table
 from .truth import Kind, Truth
@@ -98,8 +98,7 @@ def _boxes(own: LabelFolder, folders: Iterable[LabelFolder], album: Album) -> Bo
         return np.concatenate([np.empty(0), *(table.numbers(name) for table in tables)])
 
     shares = np.stack([numbers(name) for name in SIDES], axis=1)
-    for position, name in enumerate(SIDES):
-        check_finite(shares[:, position], locate, name)
+    check_shares(shares, locate, SIDES)
     shares[:, :2] -= shares[:, 2:] / 2
     stems = [tables[owner].file.stem for owner in owners.tolist()]
     xywh, unscaled = scaled(shares, [album.sizes[stem] for stem in stems], own.folder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -53,7 +53,7 @@ def find_folders(path: Path, parts: Iterable[str]) -> tuple[LabelFolder, ...]:
         if label_files(folder):
             return tuple(_by_prefix(folder, path.resolve().name))
     inner = ((folder.name, _part_of(folder, parts)) for folder in sorted(root.iterdir()) if folder.is_dir())
-    found = tuple(LabelFolder(name, folder) for name, folder in inner if label_files(folder) or folder.name in parts)
+    found = tuple(one for name, folder in inner for one in _inner(folder, name, parts))
     if not found:
         raise NothingFoundError(Place(path), "holds no label files", "give a folder of .txt files, or of such folders")
     return found
@@ -61,7 +61,8 @@ def find_folders(path: Path, parts: Iterable[str]) -> tuple[LabelFolder, ...]:
 
 def folder_named(folder: Path, name: str) -> LabelFolder:
     """The sequence that was found in a folder under a name."""
-    return next(one for one in _by_prefix(folder, name) if one.name == name)
+    own = name.rpartition("/")[2]  # in a folder of folders that of the folder stands before it
+    return next(replace(one, name=name) for one in _by_prefix(folder, name) if one.name in {name, own})
 
 
 def label_files(folder: Path) -> list[Path]:
@@ -114,6 +115,14 @@ def class_names(folders: Iterable[Path]) -> tuple[dict[int, str], Path] | None:
 
 def _part_of(folder: Path, parts: Iterable[str]) -> Path:
     return next((folder / part for part in parts if (folder / part).is_dir()), folder)
+
+
+def _inner(folder: Path, name: str, parts: tuple[str, ...]) -> list[LabelFolder]:
+    """The sequences of a folder in a folder, named for it."""
+    if not label_files(folder):
+        return [LabelFolder(name, folder)] if folder.name in parts else []
+    found = _by_prefix(folder, name)
+    return [replace(one, name=f"{name}/{one.name}" if one.prefix else name, alone=False) for one in found]
 
 
 def _by_prefix(folder: Path, name: str) -> list[LabelFolder]:
