@@ -92,6 +92,8 @@ def test_every_option_can_be_set_by_variable_and_by_file(monkeypatch: pytest.Mon
         "evidence": ("/e", '"/e"', "/e"),
         "evidence_days": ("5", "5", 5.0),
         "evidence_pictures": ("5", "5", 5),
+        "decision_days": ("9", "9", 9.0),
+        "case_days": ("90", "90", 90.0),
         "tokens": ("/t", '"/t"', Path("/t")),
         "label_studio_project": ("5", "5", 5),
         "label_studio_poll_seconds": ("5", "5", 5.0),
@@ -172,6 +174,8 @@ WRONG: list[tuple[str, str]] = [
     ("log_level", "loud"),
     ("reflection", "perhaps"),
     ("checkpoint_interval", "10001"),
+    ("decision_days", "7"),
+    ("case_days", "7"),
 ]
 
 
@@ -236,6 +240,8 @@ def test_a_file_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pa
 def test_settings_that_contradict_each_other_are_told() -> None:
     with pytest.raises(ConfigurationError, match=r"max_tracks_per_stream .* is less than max_detections_per_frame"):
         load_settings({"max_tracks_per_stream": 5})
+    with pytest.raises(ConfigurationError, match=r"case_days \(9\) is less than decision_days \(10\)"):
+        load_settings({"case_days": 9, "decision_days": 10})
     with pytest.raises(ConfigurationError, match="both given"):
         load_settings({"checkpoint_key": "k" * 40, "checkpoint_key_file": "/k"})
 

@@ -149,6 +149,20 @@ class Settings(BaseSettings):
     evidence_pictures: int = Field(
         default=6, ge=0, le=16, description="Pictures that callers are asked for, a case; 0: none."
     )
+    decision_days: float = Field(
+        default=8.0,
+        ge=8,
+        le=36_500,
+        allow_inf_nan=False,
+        description="Days for which each decided track, and each event that was sent, has a row of its own; then tracks are totals by day.",
+    )
+    case_days: float | None = Field(
+        default=None,
+        ge=8,
+        le=36_500,
+        allow_inf_nan=False,
+        description="Days after a case was closed for which it is kept, with what people answered. Without it: for good.",
+    )
     tokens: Path | None = Field(
         default=None,
         description="File with the tokens and roles of those who may call; without it, one for review is made in the data folder.",
@@ -305,6 +319,10 @@ class Settings(BaseSettings):
         if self.tls_client_ca is not None and self.tls_certificate is None:
             raise ValueError(
                 "tls_client_ca is given, but no tls_certificate and tls_key: without TLS no caller is known"
+            )
+        if self.case_days is not None and self.case_days < self.decision_days:
+            raise ValueError(
+                f"case_days ({self.case_days:g}) is less than decision_days ({self.decision_days:g}), but a case is no older than its track"
             )
         if self.policy is not None and self.policy_dir is not None:
             raise ValueError("policy and policy_dir are both given; which one judges?")

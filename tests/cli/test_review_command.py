@@ -14,7 +14,7 @@ from tertium_server.review.office import ReviewOffice
 from tertium_server.review.queue import QueueRules
 from tertium_server.review.reading import list_cases
 from tertium_server.review.values import Answer, Booking, Stratum
-from tertium_server.storage import open_store, sqlite_url
+from tertium_server.storage import Database, open_store, sqlite_url, upgrade
 from tests.review.builders import booking, terms
 from tests.stores import sqlite_store
 
@@ -107,6 +107,17 @@ def test_a_token_is_printed_once_and_its_entry_holds_the_hash(capsys: pytest.Cap
 def test_a_folder_without_a_store_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["review", "stats", "--data-dir", str(tmp_path)]) == 2
     assert "there is no store in it" in capsys.readouterr().err
+
+
+def test_a_store_of_another_version_is_told_from_one_that_is_away(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Database(sqlite_url(tmp_path))
+    upgrade(store, "0004")
+    store.close()
+    for command in (["review", "stats", "--data-dir"], ["tune", "--out", "-", "--reviews"]):
+        assert run([*command, str(tmp_path)]) == 2
+        assert "its tables are revision 0004, here " in capsys.readouterr().err
 
 
 def test_gold_cases_are_made_and_reviewers_are_told_of(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

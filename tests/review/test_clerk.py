@@ -205,6 +205,16 @@ def test_bookings_do_not_set_off_chores_but_a_nudge_does(
     assert rare == [100.0, 105.0]
 
 
+def test_a_chore_that_leaves_some_of_it_goes_on_with_the_next_bookings(sqlite: Database, tmp_path: Path) -> None:
+    clerk = Clerk(office(sqlite), Spool(tmp_path / "spool", 1 << 20))
+    left = [True, True, False]
+    clerk.add_chore(lambda: left.pop(0), every=3600.0)
+    for number in range(6):
+        clerk.submit(booking(number))
+        clerk.work()
+    assert (left, cases(sqlite)) == ([], 6)
+
+
 def test_the_clerk_may_rest_after_every_hundred_bookings(sqlite: Database, tmp_path: Path) -> None:
     clerk = Clerk(office(sqlite), Spool(tmp_path / "spool", 1 << 20))
     for track in range(250):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ class Page:
         tokens = folder / "tokens.toml"
         names = {"anna": [Role.REVIEW], "camera": [Role.INGEST], "chief": [Role.ADMIN]}
         tokens.write_text("".join(entry_for(f"{name} token", name, roles) for name, roles in names.items()))
-        self.seconds = 1000.0
+        self.seconds = time.time()  # old decisions have no rows of their own
         figures = LiveFigures(self.registry, self.department.store, ("north", HOSTILE), self._clock)
         pages = LivePages(figures, Door(Gate.of_file(tokens), None))
         ready = Readiness(kernels=True, draining=False, streams=0)

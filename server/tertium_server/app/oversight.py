@@ -18,6 +18,7 @@ from tertium_server.quality.ledger import Ledger
 from tertium_server.review.access import Gate
 from tertium_server.review.bridges.label_studio import LabelStudioSettings
 from tertium_server.review.department import ReviewDepartment, ReviewSettings
+from tertium_server.review.retention import RetentionRules
 from tertium_server.review.webhook import WebhookSettings
 from tertium_server.rpc.keeping import DecisionKeeping
 from tertium_server.rpc.quality_service import QualityService
@@ -114,6 +115,7 @@ def _review_settings(settings: Settings, classes: tuple[str, ...]) -> ReviewSett
         spool_folder=settings.data_dir / "spool",
         evidence_url=settings.evidence or str((settings.data_dir / "evidence").absolute()),
         evidence_days=settings.evidence_days,
+        retention=RetentionRules(decision_days=settings.decision_days, case_days=settings.case_days),
         classes=classes,
         webhook=_webhook_settings(settings),
         label_studio=_label_studio_settings(settings),

@@ -33,11 +33,12 @@ def book(connection: Connection, bookings: Sequence[Booking], now: int, targets:
     coins = {name: _coin(name, booking) for name, booking in unique.items()}
     rows = [_decision_row(name, booking.decision, *coins[name]) for name, booking in unique.items()]
     fresh = set(_insert_new(connection, review.decisions, rows))
-    opened = [name for name in unique if name in fresh and coins[name][1]]
+    chosen = [name for name in unique if name in fresh and coins[name][1]]
+    # A case outlives its decision's row: what comes again after that opens no second one.
+    opened = _insert_new(
+        connection, review.cases, [_case_row(name, unique[name], coins[name][0], now) for name in chosen]
+    )
     if opened:
-        connection.execute(
-            review.cases.insert(), [_case_row(name, unique[name], coins[name][0], now) for name in opened]
-        )
         connection.execute(
             review.evidence.insert(),
             [{"case_id": name, "body": unique[name].evidence, "pictures": "none", "asked_at": None} for name in opened],

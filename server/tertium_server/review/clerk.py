@@ -81,7 +81,10 @@ class Clerk:
         self._preparations.append(preparation)
 
     def add_chore(self, chore: Errand, every: float = 0.0) -> None:
-        """Has something done every so many seconds; 0: about twice a second, and whenever the clerk is nudged. Before ``start``."""
+        """Has something done every so many seconds; 0: about twice a second, and whenever the clerk is nudged. Before ``start``.
+
+        A chore that returns True has left some of it: it goes on after the next bookings.
+        """
         self._chores.append(_Chore(chore, every))
 
     def submit(self, booking: Booking, opened: Opened | None = None) -> None:
@@ -158,8 +161,8 @@ class Clerk:
             if time.monotonic() < chore.due and not (nudged and chore.is_constant):
                 continue
             try:
-                chore.do()
-                chore.due = time.monotonic() + (chore.every or _IDLE_SECONDS)
+                is_left = chore.do() is True
+                chore.due = time.monotonic() + (0.0 if is_left else chore.every or _IDLE_SECONDS)
             except StoreUnavailableError as error:
                 self._away_until = time.monotonic() + _RETRY_SECONDS
                 self._complain("the store is away; cases wait", error)

@@ -17,12 +17,14 @@ from tertium_server.review.instruments import ReviewMetrics
 from tertium_server.review.office import ReviewOffice
 from tertium_server.review.queue import QueueRules
 from tertium_server.review.reading import cases_by_state, oldest_by_source
+from tertium_server.review.retention import Retention, RetentionRules, rows_held
 from tertium_server.review.spool import Spool
 from tertium_server.review.values import now_micros
 from tertium_server.review.webhook import TARGET, Webhook, WebhookSettings
 from tertium_server.storage import Database, StoreError, StoreUnavailableError, upgrade
 
 _RETENTION_SECONDS = 600.0
+_REMOVAL_SECONDS = 60.0
 _DAY = 86_400.0
 _COUNT_SECONDS = 5.0
 
@@ -37,6 +39,8 @@ class ReviewSettings:
     """Folder or URL for pictures."""
     evidence_days: float = 30.0
     """Days after a case was closed for which its pictures are kept."""
+    retention: RetentionRules = field(default_factory=RetentionRules)
+    """What becomes of rows that have had their time."""
     spool_bytes: int = 256 << 20
     queue: QueueRules = field(default_factory=QueueRules)
     classes: tuple[str, ...] = ()
@@ -75,6 +79,8 @@ class ReviewDepartment:
         self.metrics.snapshot.clerk = lambda: self.clerk.state
         self.office.metrics = self.metrics
         sync = self.metrics.sync
+        retention = Retention(self.store, settings.retention, targets, removed=self.metrics.removed)
+        self.clerk.add_chore(retention.work, every=_REMOVAL_SECONDS)
         self._webhook = None if settings.webhook is None else Webhook(self.store, settings.webhook, sync=sync)
         rules = BridgeRules(poll_seconds=settings.poll_seconds)
         self.bridges = tuple(Bridge(self.office, self.gallery, tool, sync, rules) for tool in tools)
@@ -119,3 +125,5 @@ class ReviewDepartment:
 
     def _retain(self) -> None:
         self.gallery.retain(self._settings.evidence_days * _DAY)
+        with self.store.read() as connection:
+            self.metrics.snapshot.rows = rows_held(connection)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, bindparam, delete, exists, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exists, select, update
 
 from tertium_server.logs import Throttle, get_logger
 from tertium_server.review.blobs import Blobs, picture_key
@@ -102,7 +102,7 @@ class Gallery:
         if stream:
             conditions.append(exists().where(_cases.id == _pictures.case_id, _cases.stream_id == stream))
         with self._store.write() as connection:
-            count = self._forget(connection, and_(*conditions))
+            count = forget_pictures(connection, and_(*conditions))
         self.sweep()
         return count
 
@@ -114,7 +114,7 @@ class Gallery:
             _cases.closed_at < now_micros() - round(seconds * MICROS),
         )
         with self._store.write() as connection:
-            count = self._forget(connection, closed)
+            count = forget_pictures(connection, closed)
         self.sweep()
         return count
 
@@ -151,23 +151,24 @@ class Gallery:
             connection.execute(delete(review.blob_deletions).where(review.blob_deletions.c.key.in_(keys)))
             connection.execute(update(review.evidence).where(review.evidence.c.case_id == case).values(pictures="some"))
 
-    @staticmethod
-    def _forget(connection: Connection, condition: object) -> int:
-        """Takes rows out of the gallery, and leaves word to delete their blobs."""
-        gone = delete(review.pictures).where(condition)  # type: ignore[arg-type]  # what and_ gives
-        found = connection.execute(gone.returning(_pictures.key, _pictures.case_id)).all()
-        if not found:
-            return 0
-        now = now_micros()
-        connection.execute(review.blob_deletions.insert(), [{"key": key, "asked_at": now} for key, _ in found])
-        # One by one: there may be more of them than a statement takes parameters.
-        touched = update(review.evidence).where(review.evidence.c.case_id == bindparam("case"))
-        connection.execute(
-            touched.values(pictures="deleted"), [{"case": case} for case in sorted({case for _, case in found})]
-        )
-        return len(found)
-
     def _complain(self, name: str, frame: int, error: Exception) -> None:
         held = self._complaints.admit(type(error).__name__)
         if held is not None:
             self._log.warning("a picture was refused", case=name, frame=frame, error=str(error), held_back=held)
+
+
+def forget_pictures(connection: Connection, condition: ColumnElement[bool]) -> int:
+    """Takes rows out of the gallery, and leaves word to delete their blobs; how many."""
+    found = connection.execute(
+        delete(review.pictures).where(condition).returning(_pictures.key, _pictures.case_id)
+    ).all()
+    if not found:
+        return 0
+    now = now_micros()
+    connection.execute(review.blob_deletions.insert(), [{"key": key, "asked_at": now} for key, _ in found])
+    # One by one: there may be more of them than a statement takes parameters.
+    touched = update(review.evidence).where(review.evidence.c.case_id == bindparam("case"))
+    connection.execute(
+        touched.values(pictures="deleted"), [{"case": case} for case in sorted({case for _, case in found})]
+    )
+    return len(found)

@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from tertium_server.metrics import OTHER, LatencyHistogram
 from tertium_server.review.decided import DecidedTracks
+from tertium_server.review.retention import TABLES
 from tertium_server.review.syncing import SyncMetrics
 from tertium_server.review.values import Answer, Case, ClerkState, DecidedBy, Decision, Outcome, Source, State
 
@@ -34,6 +35,7 @@ class _Snapshot:
 
     cases: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
     oldest: dict[str, int] = field(default_factory=dict[str, int])
+    rows: dict[str, int] = field(default_factory=dict[str, int])
     clerk: Callable[[], ClerkState] = lambda: ClerkState(0, 0, 0, away=False)
     lost_messages: Callable[[], int] = lambda: 0
 
@@ -53,6 +55,7 @@ class ReviewMetrics(Collector):
         self._leases = Counter(dict.fromkeys(_LEASES, 0))
         self._missed = Counter({source.value: 0 for source in Source})
         self._gold = Counter(dict.fromkeys(_GOLD, 0))
+        self._removed = Counter({table.name: 0 for table in TABLES})
         self._resolution = {source.value: LatencyHistogram(RESOLUTION_BOUNDS) for source in Source}
         self._handling = {source.value: LatencyHistogram(HANDLING_BOUNDS) for source in Source}
         self._decided = DecidedTracks(self._classes, self._class)
@@ -116,6 +119,11 @@ class ReviewMetrics(Collector):
                 if case.source is Source.MAYBE and case.decided_by is DecidedBy.DEADLINE and case.id in first:
                     self._decided.settled(case)
 
+    def removed(self, table: str, rows: int) -> None:
+        """Rows had had their time."""
+        with self._lock:
+            self._removed[table] += rows
+
     # ------------------------------------------------------------------ what is told
 
     def collect(self) -> Iterator[Metric]:
@@ -147,7 +155,12 @@ class ReviewMetrics(Collector):
         up = GaugeMetricFamily(
             "tertium_review_store_up", "1: the store could be used the last time.", value=not clerk.away
         )
-        yield from (cases, oldest, waiting, up)
+        rows = GaugeMetricFamily(
+            "tertium_review_rows", "About how many rows the store holds, by its own estimate.", labels=["table"]
+        )
+        for table in self._removed:
+            rows.add_metric([table], self.snapshot.rows.get(table, 0))
+        yield from (cases, oldest, waiting, up, rows)
 
     def _counters(self) -> Iterator[Metric]:
         labels = ["class", "source"]
@@ -166,6 +179,12 @@ class ReviewMetrics(Collector):
             "tertium_review_deadline_missed", "Deadlines that passed without an answer.", "source", self._missed
         )
         yield _counter("tertium_review_gold_answers", "Answers on cases whose answer is known.", "result", self._gold)
+        yield _counter(
+            "tertium_review_rows_removed",
+            "Rows that had had their time; decisions became totals.",
+            "table",
+            self._removed,
+        )
         lost = CounterMetricFamily("tertium_review_lost", "What review could not take in.", labels=["kind"])
         lost.add_metric(["booking"], self.snapshot.clerk().lost)
         lost.add_metric(["message"], self.snapshot.lost_messages())

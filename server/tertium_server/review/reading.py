@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, case, func, or_, select
+from sqlalchemy import BigInteger, Connection, and_, case, cast, func, or_, select, union_all
 
 from tertium_server.review.footage import Footage
 from tertium_server.review.rows import to_case
@@ -13,9 +13,10 @@ from tertium_server.review.values import MICROS, WAITING, Answer, Case, Source, 
 from tertium_server.storage import Database
 from tertium_server.storage.tables import review
 
-_cases, _votes = review.cases.c, review.votes.c
+_cases, _votes, _totals = review.cases.c, review.votes.c, review.decided_totals.c
 _HOUR = 3600 * MICROS
 _PAGE = 200
+_KIND = ("stream_id", "epoch", "class_name", "stratum", "policy_version")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +157,15 @@ class DecidedTracks:
 
 
 def decided_tracks(connection: Connection) -> list[DecidedTracks]:
-    """All decided tracks, counted by stream, epoch, class, stratum and policy."""
-    columns = review.decisions.c
-    kinds = (columns.stream_id, columns.epoch, columns.class_name, columns.stratum, columns.policy_version)
-    query = select(*kinds, func.count()).group_by(*kinds)
+    """All decided tracks, counted by stream, epoch, class, stratum and policy: those with rows of their own, and those of totals."""
+    parts = [
+        select(*kind, tracks.label("tracks")).group_by(*kind)
+        for table, tracks in ((review.decisions, func.count()), (review.decided_totals, func.sum(_totals.tracks)))
+        for kind in [[table.c[name] for name in _KIND]]
+    ]
+    both = union_all(*parts).subquery().c
+    kinds = [both[name] for name in _KIND]
+    query = select(*kinds, cast(func.sum(both.tracks), BigInteger)).group_by(*kinds)
     return [DecidedTracks(*row) for row in connection.execute(query)]
 
 

@@ -27,7 +27,20 @@ decisions = Table(
     # All that is counted of decisions, again and again, is counted from this index alone.
     Index("ix_decisions_quality", "decided_at", "class_name", "stratum", "probability"),
 )
-"""One row for each decided track: the population that audits are a sample of."""
+"""One row for each track decided lately: the population that audits are a sample of. Older ones are in ``decided_totals``."""
+
+decided_totals = Table(
+    "decided_totals",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False, comment="of the decision: days since the Unix epoch"),
+    Column("stream_id", _NAME, primary_key=True),
+    Column("epoch", BigInteger, primary_key=True, autoincrement=False),
+    Column("class_name", String(64), primary_key=True),
+    Column("stratum", _WORD, primary_key=True),
+    Column("policy_version", String(64), primary_key=True),
+    Column("tracks", BigInteger, nullable=False, comment="decided, and not in ``decisions`` any more"),
+)
+"""How many tracks were decided alike: what is left of decisions that have had their time."""
 
 cases = Table(
     "cases",
@@ -92,6 +105,7 @@ votes = Table(
     Column("handling_micros", BigInteger, nullable=True, comment="from lease to vote"),
     Column("undone_at", Micros, nullable=True),
     Column("missed", Integer, nullable=True, comment="of a frame audit: objects without a box; 0 with the answer no"),
+    Index(None, "case_id"),
     Index(None, "reviewer", "cast_at"),
     Index(None, "cast_at"),
 )
@@ -179,6 +193,7 @@ answers = Table(
     Column("delivered_frame", BigInteger, nullable=True, comment="last frame of the response it went out with"),
     Column("delivered_epoch", BigInteger, nullable=True),
     Column("delivered_at", Micros, nullable=True),
+    Index(None, "case_id"),
     Index(None, "stream_id", "delivered_at"),
     Index(None, "created_at"),
 )
@@ -212,6 +227,7 @@ bridge_tasks = Table(
     Column("pushed_at", Micros, nullable=False),
     Column("withdrawn_at", Micros, nullable=True),
     UniqueConstraint("bridge", "external_id"),
+    Index(None, "case_id"),
 )
 """Which task of a labelling tool is which case."""
 
