@@ -21,6 +21,7 @@ from tertium_client._recording import ClientRecording, Record
 from tertium_client._session import Session
 from tertium_client._settings import Flow, OpenOptions, StreamSettings, split_options
 from tertium_client._stream_facts import closed_client
+from tertium_client.errors import UsageError
 
 _DecideBatch = grpc.aio.UnaryUnaryMultiCallable[bytes, decision_service_pb2.DecideBatchResponse]
 
@@ -40,6 +41,7 @@ class AsyncClient:
         self._recording = ClientRecording(record)
         self._streams: WeakSet[AsyncStream] = WeakSet()
         self._channel: grpc.aio.Channel | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
     def __repr__(self) -> str:
@@ -60,7 +62,10 @@ class AsyncClient:
 
     async def start(self, settings: StreamSettings, flow: Flow) -> AsyncStream:
         """Opens a stream with settings that were checked."""
-        session = Session(settings, flow, self._connection.reconnect, time.monotonic(), self._recording.recorder)
+        connection = self._connection
+        session = Session(
+            settings, flow, connection.reconnect, time.monotonic(), self._recording.recorder, connection.peer
+        )
         decide: Decide = self._connected().stream_stream(
             DECIDE, request_serializer=_as_is, response_deserializer=decision_service_pb2.DecideResponse.FromString
         )
@@ -85,11 +90,16 @@ class AsyncClient:
             response_deserializer=decision_service_pb2.DecideBatchResponse.FromString,
         )
         request, metadata = call.request(), self._connection.call_metadata(state.settings.stream_id)
-        attempts = Attempts(self._connection.reconnect, time.monotonic())
+        attempts = Attempts(self._connection, time.monotonic())
         while True:
             self._connected()
             try:
                 return call.result(await decide_batch(request, metadata=metadata, timeout=timeout))
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if self._closed and task is not None and not task.cancelling():  # the call was cancelled, by close()
+                    raise closed_client() from None
+                raise
             except grpc.RpcError as error:
                 await asyncio.sleep(attempts.delay_after(error, time.monotonic()))
 
@@ -104,17 +114,28 @@ class AsyncClient:
             await asyncio.to_thread(self._recording.close)
 
     def _connected(self) -> grpc.aio.Channel:
-        """The channel; made here because it belongs to the event loop that is running. Raises StreamClosedError where the client was closed."""
+        """The channel; made here because it belongs to the event loop that is running.
+
+        Raises:
+            StreamClosedError: the client was closed.
+            UsageError: another event loop runs.
+        """
         if self._closed:
             raise closed_client()
+        loop = asyncio.get_running_loop()
         if self._channel is None:
             connection = self._connection
+            self._loop = loop
             if connection.credentials is None:
                 self._channel = grpc.aio.insecure_channel(connection.address, connection.options())
             else:
                 self._channel = grpc.aio.secure_channel(
                     connection.address, connection.credentials, connection.options()
                 )
+        if self._loop is not loop:
+            raise UsageError(
+                "the client belongs to the event loop that it was first used in: make one in each, inside of what asyncio.run() runs"
+            )
         return self._channel
 
 

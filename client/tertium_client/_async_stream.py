@@ -18,7 +18,15 @@ from tertium_client._channel import Metadata, status_of
 from tertium_client._encode import Frame
 from tertium_client._session import Session
 from tertium_client._status import Status
-from tertium_client._stream_facts import ENDED, StreamFacts, client_closed, frame_of, not_closed_in_time
+from tertium_client._stream_facts import (
+    ENDED,
+    StreamFacts,
+    client_closed,
+    frame_of,
+    longest_wait,
+    not_closed_in_time,
+    task_cancelled,
+)
 from tertium_client.values import Answer
 
 Decide = grpc.aio.StreamStreamMultiCallable[bytes, decision_service_pb2.DecideResponse]
@@ -45,6 +53,7 @@ class AsyncStream(StreamFacts):
         self._to_read = _Bell()
         self._room = _Bell()
         self._task = asyncio.create_task(self._run(), name=f"tertium {session.settings.stream_id}")
+        self._task.add_done_callback(self._ended)
 
     async def __aenter__(self) -> Self:
         return self
@@ -94,7 +103,7 @@ class AsyncStream(StreamFacts):
         began = time.monotonic()
         while self._session.full:
             self._session.check_open()
-            self._session.sender_waits(me, time.monotonic() - began)
+            self._session.sender_waits(me, time.monotonic() - began, _is_gone)
             await self._room.wait(1.0)
         index = self._session.accept(detections, time.monotonic())
         self._to_send.ring()
@@ -116,7 +125,8 @@ class AsyncStream(StreamFacts):
     async def receive(self, timeout: float | None = None) -> Answer | None:  # noqa: ASYNC109  # the same parameter as Stream.receive
         """The next answer; None: the stream is finished and all was read. Waits for it, at most `timeout` seconds. Errors: see Stream.receive."""
         me = asyncio.current_task()
-        until = None if timeout is None else time.monotonic() + timeout
+        longest = longest_wait(timeout)
+        until = None if longest is None else time.monotonic() + longest
         self._session.reads(me)
         while (answer := self._session.take()) is None:
             if self._session.over:
@@ -170,11 +180,14 @@ class AsyncStream(StreamFacts):
 
     async def close(self, timeout: float = 10.0) -> None:  # noqa: ASYNC109  # the same parameter as Stream.close
         """Finishes the stream and waits until the server has ended it, at most `timeout` seconds. See Stream.close."""
+        longest = longest_wait(timeout)
         self.finish()
-        await asyncio.wait([self._task], timeout=timeout)
-        if not self._session.over:
-            self._session.stop(not_closed_in_time(self.stream_id, timeout))
-        await self._break_off(None)
+        try:
+            await asyncio.wait([self._task], timeout=longest)
+            if not self._session.over:
+                self._session.stop(not_closed_in_time(self.stream_id, timeout))
+        finally:  # also of a wait that was cancelled
+            await self._break_off(None)
         if not self._session.error_raised:
             self._session.raise_error()
 
@@ -197,7 +210,7 @@ class AsyncStream(StreamFacts):
         try:
             while self._session.opened is None and not self._session.over:
                 await self._to_read.wait(None)
-        except asyncio.CancelledError:
+        except BaseException:  # cancellation, as a rule: nobody else could end it
             await self.abort()
             raise
         self._session.raise_error()
@@ -214,8 +227,6 @@ class AsyncStream(StreamFacts):
                 delay = self._session.ended(status, time.monotonic())
         except Exception as error:  # noqa: BLE001  # whatever it is, a caller who waits has to learn of it
             self._session.stop(error)
-        finally:
-            self._ring_all()
 
     async def _connect_once(self) -> Status:
         """One call, from its beginning to its end."""
@@ -238,7 +249,7 @@ class AsyncStream(StreamFacts):
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            return Status(grpc.StatusCode.CANCELLED, "the server did not answer in time")
+            return Status(grpc.StatusCode.CANCELLED, "cancelled here")
         else:
             return ENDED
         finally:
@@ -280,6 +291,11 @@ class AsyncStream(StreamFacts):
                     await self._to_send.wait(self._session.wake_in(now))
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
             return  # the call is over, which is seen, with its status, where responses are read
+
+    def _ended(self, _: asyncio.Task[None]) -> None:
+        """Tells all who wait. A session that is not over lost its task to somebody who cancelled it: with all others, say."""
+        self._session.stop(task_cancelled(self.stream_id))
+        self._ring_all()
 
     def _ring_all(self) -> None:
         self._to_send.ring()
@@ -335,6 +351,10 @@ class _Bell:
             self._waiting.discard(future)
             if timer is not None:
                 timer.cancel()
+
+
+def _is_gone(task: asyncio.Task[Any]) -> bool:
+    return task.done()
 
 
 def _resolve(future: asyncio.Future[None]) -> None:

@@ -11,14 +11,17 @@ from urllib.parse import quote
 import grpc
 
 from tertium_client._backoff import Backoff, Reconnect
+from tertium_client._peer import Peer
 from tertium_client._status import Status
-from tertium_client.errors import DisconnectedError, InvalidSettingsError
+from tertium_client.errors import InvalidSettingsError
 
 DECIDE = "/tertium.v1.DecisionService/Decide"
 DECIDE_BATCH = "/tertium.v1.DecisionService/DecideBatch"
 
 STREAM_KEY = "x-stream-key"
 """Metadata by which proxies choose the server of a stream, so that all its calls meet the same one while it lives."""
+
+_MOST_PORT = 65535
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 
@@ -56,8 +59,7 @@ class Connection:
     def __post_init__(self) -> None:
         object.__setattr__(self, "metadata", tuple(self.metadata))
         object.__setattr__(self, "channel_options", tuple(self.channel_options))
-        if not self.address:
-            raise InvalidSettingsError("address", "empty: give HOST:PORT")
+        _check_address(self.address)
         if self.keepalive and not self.keepalive >= 10:  # noqa: PLR2004  # servers take more frequent probes for an attack
             raise InvalidSettingsError("keepalive", f"{self.keepalive} is not 0 (never) and not 10 seconds or more")
         if self.max_message_bytes < 1:
@@ -83,19 +85,37 @@ class Connection:
             }
         return list((options | dict(self.channel_options)).items())
 
+    @property
+    def peer(self) -> Peer:
+        """The server as errors name it."""
+        return Peer(self.address, encrypted=self.credentials is not None)
+
     def call_metadata(self, stream_id: str) -> Metadata:
         """The metadata of a call that belongs to a stream. Names that are not ASCII are written with percent signs, as in an URL."""
         key = stream_id if stream_id.isascii() else quote(stream_id)
         return ((STREAM_KEY, key), *self.metadata)
 
 
+def _check_address(address: str) -> None:
+    if not address:
+        raise InvalidSettingsError("address", "empty: give HOST:PORT")
+    if address.startswith(("http://", "https://", "grpc://", "grpcs://")):
+        raise InvalidSettingsError(
+            "address", "is a URL: give HOST:PORT; TLS is what credentials=grpc.ssl_channel_credentials() is for"
+        )
+    port = address.rpartition(":")[2]
+    if port.isdecimal() and int(port) > _MOST_PORT:  # gRPC would take what is left of it after a division
+        raise InvalidSettingsError("address", f"its port does not lie between 1 and {_MOST_PORT}")
+
+
 class Attempts:
     """The attempts of a unary call: how long to wait before the next one, and what to raise when there is none."""
 
     def __init__(
-        self, reconnect: Reconnect, now: float, uniform: Callable[[float, float], float] = random.uniform
+        self, connection: Connection, now: float, uniform: Callable[[float, float], float] = random.uniform
     ) -> None:
-        self._backoff = Backoff(reconnect, now, uniform)
+        self._peer = connection.peer
+        self._backoff = Backoff(connection.reconnect, now, uniform)
 
     def delay_after(self, error: grpc.RpcError | grpc.aio.AioRpcError, now: float) -> float:
         """Seconds to wait before the next attempt.
@@ -106,12 +126,10 @@ class Attempts:
         status = status_of(error)
         # A time-out is that of one attempt: the call may be repeated, for the same state and frames give the same answer.
         if not status.retryable and status.code is not grpc.StatusCode.DEADLINE_EXCEEDED:
-            raise status.error() from error
+            raise self._peer.refusal(status) from error
         delay = self._backoff.next_delay(now)
         if delay is None:
-            raise DisconnectedError(
-                status.code.name, f"{status.message}; gave up at attempt {self._backoff.attempts + 1}"
-            ) from error
+            raise self._peer.lost(status, self._backoff.attempts + 1) from error
         return delay
 
 

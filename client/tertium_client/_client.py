@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterable
@@ -20,6 +21,7 @@ from tertium_client._session import Session
 from tertium_client._settings import OpenOptions, split_options
 from tertium_client._stream import Stream
 from tertium_client._stream_facts import closed_client
+from tertium_client.errors import UsageError
 
 
 class Client:
@@ -50,6 +52,7 @@ class Client:
         self._lock = threading.Lock()
         """Guards the streams: none is added once the client is closed."""
         self._closed = False
+        self._process = os.getpid()
         self._channel = _channel(self._connection)
         self._decide = self._channel.stream_stream(
             DECIDE, request_serializer=_as_is, response_deserializer=decision_service_pb2.DecideResponse.FromString
@@ -80,11 +83,16 @@ class Client:
         Raises:
             InvalidSettingsError: an option is outside its range.
             RefusedError: the server refused an option.
+            OverloadedError: the server has no room for another stream now; see retry_after.
             DisconnectedError: no server answered within Reconnect.connect_within.
             StreamClosedError: the client was closed, before or while it waited.
         """
         settings, flow = split_options(stream_id, options)
-        session = Session(settings, flow, self._connection.reconnect, time.monotonic(), self._recording.recorder)
+        connection = self._connection
+        session = Session(
+            settings, flow, connection.reconnect, time.monotonic(), self._recording.recorder, connection.peer
+        )
+        self._check_process()
         with self._lock:
             self._check_open()
             stream = Stream(session, self._decide, self._connection.call_metadata(stream_id))
@@ -104,12 +112,14 @@ class Client:
         Raises:
             InvalidFrameError: a frame does not fit the stream.
             RefusedError: the server refused an option or the state.
+            OverloadedError: the server has no room now (see retry_after), or takes no call so large.
             DisconnectedError: no attempt within Reconnect.connect_within succeeded.
             StreamClosedError: the client was closed.
         """
+        self._check_process()
         call = BatchCall.of(state, frames, end_of_stream=end_of_stream)
         request, metadata = call.request(), self._connection.call_metadata(state.settings.stream_id)
-        attempts = Attempts(self._connection.reconnect, time.monotonic())
+        attempts = Attempts(self._connection, time.monotonic())
         while True:
             self._check_open()
             try:
@@ -119,6 +129,8 @@ class Client:
 
     def close(self) -> None:
         """Closes the connection. Streams that are still open are broken off: reading them raises StreamClosedError."""
+        if os.getpid() != self._process:
+            return  # a fork of the process that has the connection
         with self._lock:
             self._closed = True
             streams = list(self._streams)
@@ -126,6 +138,12 @@ class Client:
             stream.client_closes()
         self._channel.close()
         self._recording.close()
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._process:
+            raise UsageError(
+                f"the client was made by process {self._process}, and this is process {os.getpid()}, forked from it: make one in each process"
+            )
 
     def _check_open(self) -> None:
         if self._closed:

@@ -20,6 +20,9 @@ MOST_FRAME_INDEX = 2**62
 _MOST_TIME = 2**63 - 1
 _CLASS_ID, _TRACK_ID = np.dtype("<u4"), np.dtype("<i8")
 
+_NO_NUMBERS = (TypeError, ValueError, OverflowError, RuntimeError)
+"""What numpy raises where it can't make an array, and what arrays of other libraries (on a GPU, say) raise where they can't be read."""
+
 _INDICES, _TIMES, _COUNTS, _BOXES, _SCORES, _CLASS_IDS, _TRACK_IDS = range(1, 8)
 
 
@@ -206,14 +209,14 @@ def _floats(field: str, values: ArrayLike) -> NDArray[np.float32]:
     try:
         with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and is refused as that
             return np.array(values, dtype="<f4", order="C")
-    except (TypeError, ValueError) as error:
+    except _NO_NUMBERS as error:
         raise InvalidFrameError(field, f"no array of numbers: {error}") from error
 
 
 def _whole(field: str, values: ArrayLike, count: int, kind: np.dtype[Any]) -> NDArray[Any]:
     try:
         array: NDArray[Any] = np.asarray(values)
-    except ValueError as error:
+    except _NO_NUMBERS as error:
         raise InvalidFrameError(field, f"no array of numbers: {error}") from error
     _check_length(field, array, count)
     if not array.size:

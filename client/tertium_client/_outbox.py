@@ -76,6 +76,11 @@ class Outbox:
         return self._owed[0] if self._owed else None
 
     @property
+    def owes(self) -> bool:
+        """The server owes a response, or the decisions on frames that lag."""
+        return bool(self._owed or self.lagging)
+
+    @property
     def first_wanted(self) -> int:
         """The frame that comes next after the checkpoint."""
         return self.checkpoint.last_frame + 1 if self.checkpoint.HasField("last_frame") else 0

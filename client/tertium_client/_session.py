@@ -14,6 +14,7 @@ import logging
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import grpc
 
@@ -23,13 +24,13 @@ from tertium_client import _decode
 from tertium_client._backoff import Backoff, Reconnect
 from tertium_client._encode import EncodedFrame, Frame, FrameEncoder, frames_message
 from tertium_client._outbox import Outbox
+from tertium_client._peer import Peer
 from tertium_client._pictures import Pictures
 from tertium_client._recording import begin_recording, recorded
 from tertium_client._settings import Flow, StreamSettings
 from tertium_client._status import Status
 from tertium_client._wire import delimited
 from tertium_client.errors import (
-    DisconnectedError,
     InvalidFrameError,
     NobodyReadsError,
     ProtocolError,
@@ -46,6 +47,8 @@ _OPENED_WITHIN = 10.0
 """Seconds for a server to answer Open, before it counts as lost."""
 _READER_APPEARS_WITHIN = 10.0
 """Seconds for another thread or task to begin reading, before a full stream counts as one that nobody reads."""
+_READER_RETURNS_WITHIN = 60.0
+"""The same where the one who read last has ended. Longer, for a slow reader may use a task for each answer, as asyncio.wait_for may."""
 
 
 class Session:
@@ -58,6 +61,7 @@ class Session:
         reconnect: Reconnect,
         now: float,
         recorder: Recorder | None = None,
+        peer: Peer | None = None,
     ) -> None:
         self.settings = settings
         self.opened: stream_pb2.Opened | None = None
@@ -69,11 +73,15 @@ class Session:
         self.over = False
         """Nothing more will come."""
         self._flow = flow
+        self._peer = peer or Peer()
         self._held: dict[int, tuple[Notice, ...]] = {}
         self._encoder = FrameEncoder(settings)
         self._recorder = recorder
         self._recording: StreamRecorder | None = None
         self._backoff = Backoff(reconnect, now)
+        self._gathers_for = (
+            flow.batch_delay if flow.batch > 1 else 0.0
+        )  # seconds in which a frame is not the server's affair yet
         self.pictures = Pictures(flow.picture_memory, flow.encode_picture)
         """Frames kept for people to look at."""
         # The caller's side.
@@ -156,14 +164,19 @@ class Session:
         """A thread or task is about to take answers."""
         self._reader = who
 
-    def sender_waits(self, who: object, waited: float) -> None:
-        """A thread or task waits for room. Raises where that would never end.
+    def sender_waits(self, who: object, waited: float, is_gone: Callable[[Any], bool]) -> None:
+        """A thread or task waits for room. Raises where that would never end; `is_gone` knows threads or tasks that have ended.
 
         Frames unanswered are the server's affair; answers unread are the caller's.
         """
-        if not self._unread_full or not (
-            self._reader is who or (self._reader is None and waited >= _READER_APPEARS_WITHIN)
-        ):
+        if not self._unread_full:
+            return
+        reader = self._reader
+        if reader is None or is_gone(reader):
+            patience = _READER_APPEARS_WITHIN if reader is None else _READER_RETURNS_WITHIN
+            if waited < patience:
+                return
+        elif reader is not who:
             return
         raise NobodyReadsError(
             f"the answers to {self.unread} frames of stream {self.settings.stream_id!r} were not read, so no more are sent. Read between sends "
@@ -292,33 +305,35 @@ class Session:
 
     def ended(self, status: Status, now: float) -> float | None:
         """The connection is over. Gives the seconds until the next attempt; None: the stream is over, see `error`."""
+        status = self._in_full(status, now)
         was_connected, self._connected = self._connected, False
         if self.over:
             return None
-        if self._ended or (status.code is grpc.StatusCode.OK and self._half_closed and self._outbox.owed is None):
+        if self._ended or (status.code is grpc.StatusCode.OK and self._half_closed and not self._outbox.owes):
             self.stop(None)
             return None
         if status.code is grpc.StatusCode.OK:
             status = Status(grpc.StatusCode.UNAVAILABLE, "the server ended the stream before its end")
-        if not status.retryable:
-            self.stop(status.error())
+        passing = status.passes_after if self.opened is not None else None
+        if not status.retryable and passing is None:
+            self.stop(self._peer.refusal(status))
             return None
         if was_connected and self._idle:
             self._backoff.waits(now)
-        delay = self._backoff.next_delay(now, now - self._connected_at if was_connected else 0.0)
+        delay = self._backoff.next_delay(
+            now, now - self._connected_at if was_connected else 0.0, at_least=passing or 0.0
+        )
         if delay is None:
-            self.stop(
-                DisconnectedError(
-                    status.code.name, f"{status.message}; gave up at attempt {self._backoff.attempts + 1}"
-                )
-            )
+            attempts = self._backoff.attempts + 1
+            lost = self._peer.lost(status, attempts, known=self.opened is not None)
+            self.stop(lost if passing is None else self._peer.refusal(status))
             return None
-        name, cause = self.settings.stream_id, f"{status.code.name}: {status.message}"
         _log.log(
             logging.WARNING if was_connected else logging.INFO,
-            "stream %r lost its connection (%s); attempt %d in %.2f s",
-            name,
-            cause,
+            "stream %r lost its connection (%s: %s); attempt %d in %.2f s",
+            self.settings.stream_id,
+            status.code.name,
+            status.message,
             self._backoff.attempts,
             delay,
         )
@@ -342,6 +357,14 @@ class Session:
         if self._recording is None:
             self._recording = begin_recording(self._recorder, self.settings, self.opened)
         self._recording.write(recorded(frame))
+
+    def _in_full(self, status: Status, now: float) -> Status:
+        """The status; of a call that was given up here (see `stalled`): why."""
+        if status.code is not grpc.StatusCode.CANCELLED or not self.stalled(now):
+            return status
+        if not self._connected:
+            return Status(status.code, f"it did not open the stream within {now - self._connecting_since:.0f} s")
+        return Status(status.code, f"it answered no frame for {now - self._backoff.progress_at:.0f} s")
 
     def _check_waiting(self, told: int) -> None:
         """Raises where frames were left undecided of which the server does not say that they wait."""
@@ -370,7 +393,7 @@ class Session:
     def _stalls_at(self) -> float:
         if not self._connected:
             return self._connecting_since + _OPENED_WITHIN
-        return math.inf if self._idle else self._backoff.deadline
+        return math.inf if self._idle else self._backoff.silent_until + self._gathers_for
 
     def _open(self, response: decision_service_pb2.DecideResponse, now: float) -> None:
         if not response.HasField("opened"):

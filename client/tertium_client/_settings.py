@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TypedDict
+from typing import Any, SupportsIndex, TypedDict
 
 from tertium.v1 import stream_pb2
 from tertium_client._pictures import Encoder
@@ -77,6 +78,7 @@ class StreamSettings:
     """Ask for FrameDecisions.coasted."""
 
     def __post_init__(self) -> None:
+        _check_mapping(self.class_names)
         # A copy, because the mapping is sent again with each reconnection, and the caller may change theirs.
         object.__setattr__(self, "class_names", MappingProxyType(dict(self.class_names)))
         _check_text("stream_id", self.stream_id, 256)
@@ -174,18 +176,29 @@ def split_options(stream_id: str, options: OpenOptions) -> tuple[StreamSettings,
     return StreamSettings(stream_id=stream_id, **settings), Flow(**flow)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # as OpenOptions types them
 
 
-def _check_text(name: str, text: str, most: int) -> None:
-    if not (1 <= len(text) <= most and text.isprintable()):
-        raise InvalidSettingsError(name, f"{text[:300]!r} is not 1 to {most} printable characters")
+def _check_text(name: str, text: object, most: int) -> None:
+    if not (isinstance(text, str) and 1 <= len(text) <= most and text.isprintable()):
+        raise InvalidSettingsError(name, f"{text!r:.300} is not 1 to {most} printable characters")
 
 
-def _check_classes(names: Mapping[int, str]) -> None:
+def _check_mapping(names: object) -> None:
+    if not isinstance(names, Mapping):
+        raise InvalidSettingsError(
+            "class_names", f"{names!r:.300} names no ids: give {{0: 'person'}}, as dict(enumerate(names)) makes it"
+        )
+
+
+def _check_classes(names: Mapping[Any, str]) -> None:
     if not 1 <= len(names) <= _MOST_CLASSES:
         raise InvalidSettingsError(
             "class_names", f"{len(names)} classes are named: name 1 to {_MOST_CLASSES}, as in {{0: 'person'}}"
         )
     for number, name in names.items():
-        if not 0 <= number <= _MOST_CLASS_ID:
+        if not isinstance(number, SupportsIndex):  # text, say, as JSON makes of all keys
+            raise InvalidSettingsError(
+                "class_names", f"the id {number!r:.300} is no whole number: convert it, as int() does"
+            )
+        if not 0 <= operator.index(number) <= _MOST_CLASS_ID:
             raise InvalidSettingsError("class_names", f"the id {number} does not lie between 0 and {_MOST_CLASS_ID}")
         _check_text(f"class_names[{number}]", name, 64)
     if len(set(names.values())) < len(names):
@@ -193,7 +206,11 @@ def _check_classes(names: Mapping[int, str]) -> None:
 
 
 def _check_size(size: tuple[int, ...]) -> None:
-    if len(size) != 2 or not all(0 <= pixels <= _MOST_PIXELS for pixels in size):  # noqa: PLR2004  # width and height
+    try:
+        pixels = [operator.index(side) for side in size]
+    except TypeError:
+        pixels = []
+    if len(pixels) != 2 or not all(0 <= side <= _MOST_PIXELS for side in pixels):  # noqa: PLR2004  # width and height
         raise InvalidSettingsError(
-            "frame_size", f"{size} is not (width, height) in pixels, each 0 (unknown) to {_MOST_PIXELS}"
+            "frame_size", f"{size!r} is not (width, height) in whole pixels, each 0 (unknown) to {_MOST_PIXELS}"
         )

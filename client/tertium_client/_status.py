@@ -62,6 +62,12 @@ class Status:
         """Another attempt may succeed."""
         return self.code in RETRYABLE
 
+    @property
+    def passes_after(self) -> float | None:
+        """Seconds after which a limit that was met may be gone, as the server says; None: it does not say so, or there is none."""
+        after = self.retry_after() if self.code is grpc.StatusCode.RESOURCE_EXHAUSTED else None
+        return None if after is None else max(0.0, after)
+
     def error(self) -> TertiumError:
         """The typed error of a status that is not worth another attempt."""
         name = self.code.name

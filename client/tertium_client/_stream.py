@@ -16,7 +16,14 @@ from tertium_client._channel import Metadata, status_of
 from tertium_client._encode import Frame
 from tertium_client._session import Session
 from tertium_client._status import Status
-from tertium_client._stream_facts import ENDED, StreamFacts, client_closed, frame_of, not_closed_in_time
+from tertium_client._stream_facts import (
+    ENDED,
+    StreamFacts,
+    client_closed,
+    frame_of,
+    longest_wait,
+    not_closed_in_time,
+)
 from tertium_client.values import Answer
 
 
@@ -94,13 +101,14 @@ class Stream(StreamFacts):
         """
         if detections is None:
             detections = frame_of(boxes, scores, class_ids, track_ids, frame_index, capture_time, picture=frame)
+        self._check_process()
         me = threading.current_thread()
         with self._lock:
             self._session.sends(me)
             began = time.monotonic()
             while self._session.full:
                 self._session.check_open()
-                self._session.sender_waits(me, time.monotonic() - began)
+                self._session.sender_waits(me, time.monotonic() - began, _is_gone)
                 self._room.wait(1.0)
             index = self._session.accept(detections, time.monotonic())
             self._to_send.notify()
@@ -108,12 +116,14 @@ class Stream(StreamFacts):
 
     def flush(self) -> None:
         """Sends frames that wait for others to share their message."""
+        self._check_process()
         with self._lock:
             self._session.flush()
             self._to_send.notify()
 
     def finish(self) -> None:
         """Says that no more frames will come: iterating ends after the last answer. Tracks end, with their events in an answer without a frame."""
+        self._check_process()
         with self._lock:
             self._session.finish(time.monotonic())
             self._to_send.notify()
@@ -126,11 +136,14 @@ class Stream(StreamFacts):
 
         Raises:
             TimeoutError: no answer came in time.
-            UsageError: waiting would never end, because only the waiting thread sends. Not where there is a timeout.
+            UsageError: waiting would never end, because only the waiting thread sends. Not where there is a timeout. Also, as of all methods: the
+                stream was opened in another process, of which this one was forked.
             TertiumError: what ended the stream, after the last answer.
         """
+        self._check_process()
         me = threading.current_thread()
-        until = None if timeout is None else time.monotonic() + timeout
+        longest = longest_wait(timeout)
+        until = None if longest is None else time.monotonic() + longest
         with self._lock:
             self._session.reads(me)
             while (answer := self._session.take()) is None:
@@ -152,6 +165,7 @@ class Stream(StreamFacts):
             TertiumError: what ended the stream, after the last answer.
         """
         while True:
+            self._check_process()
             with self._lock:
                 self._session.reads(threading.current_thread())
                 answer = self._session.take()
@@ -200,11 +214,14 @@ class Stream(StreamFacts):
         Raises:
             TertiumError: what ended the stream before, if sending and reading have not raised it.
         """
+        longest = longest_wait(timeout)
         self.finish()
-        with self._lock:
-            if not self._to_read.wait_for(lambda: self._session.over, timeout):
-                self._session.stop(not_closed_in_time(self.stream_id, timeout))
-        self._break_off(None)
+        try:
+            with self._lock:
+                if not self._to_read.wait_for(lambda: self._session.over, longest):
+                    self._session.stop(not_closed_in_time(self.stream_id, timeout))
+        finally:  # also of a wait that Ctrl-C has ended
+            self._break_off(None)
         with self._lock:
             if not self._session.error_raised:
                 self._session.raise_error()
@@ -218,6 +235,8 @@ class Stream(StreamFacts):
         self._break_off(client_closed(self.stream_id))
 
     def _break_off(self, error: Exception | None) -> None:
+        if self._forked:
+            return  # there is nothing here to end: threads and connection stayed in the process that opened it
         with self._lock:
             self._session.stop(error)
             call = self._call
@@ -321,3 +340,7 @@ class Stream(StreamFacts):
         self._to_send.notify_all()
         self._to_read.notify_all()
         self._room.notify_all()
+
+
+def _is_gone(thread: threading.Thread) -> bool:
+    return not thread.is_alive()

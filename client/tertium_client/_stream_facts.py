@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import math
+import os
+import threading
+
 import grpc
 from numpy.typing import ArrayLike
 
 from tertium_client._encode import Frame
 from tertium_client._session import Session
 from tertium_client._status import Status
-from tertium_client.errors import DisconnectedError, InvalidFrameError, InvalidSettingsError, StreamClosedError
+from tertium_client.errors import (
+    DisconnectedError,
+    InvalidFrameError,
+    InvalidSettingsError,
+    StreamClosedError,
+    UsageError,
+)
 
 ENDED = Status(grpc.StatusCode.OK, "")
 """How a call ends that is half-closed and answered."""
@@ -19,6 +29,7 @@ class StreamFacts:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._process = os.getpid()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.stream_id!r}, unread={self.unread})"
@@ -43,6 +54,18 @@ class StreamFacts:
         """Frames sent whose answers were not read yet, because they did not come or nobody took them."""
         return self._session.unread
 
+    @property
+    def _forked(self) -> bool:
+        """The process that asks is a copy of the one that opened the stream: the connection stayed there."""
+        return os.getpid() != self._process
+
+    def _check_process(self) -> None:
+        if self._forked:
+            raise UsageError(
+                f"stream {self.stream_id!r} was opened by process {self._process}, and this is process {os.getpid()}, forked from it: connections "
+                "do not come along. Make a Client in each process, or start processes by multiprocessing.get_context('spawn')"
+            )
+
     def _most_ahead(self, look_ahead: int | None) -> int:
         most = self._session.max_in_flight
         if look_ahead is not None and look_ahead < 1:
@@ -66,6 +89,19 @@ def frame_of(
     return Frame(boxes, scores, class_ids, track_ids, frame_index, capture_time, picture=picture)
 
 
+def longest_wait(timeout: float | None) -> float | None:
+    """Seconds to wait at most, as a caller gives them; None: for ever.
+
+    Raises:
+        InvalidSettingsError: that is no time.
+    """
+    if timeout is None or timeout == math.inf:
+        return None
+    if math.isnan(timeout):
+        raise InvalidSettingsError("timeout", "nan is no time: give seconds, or None to wait for ever")
+    return min(timeout, threading.TIMEOUT_MAX / 2)
+
+
 def not_closed_in_time(stream_id: str, timeout: float) -> DisconnectedError:
     """The error of a stream whose end the server did not confirm."""
     return DisconnectedError(
@@ -77,6 +113,11 @@ def not_closed_in_time(stream_id: str, timeout: float) -> DisconnectedError:
 def closed_client() -> StreamClosedError:
     """The error of a call by a client that was closed."""
     return StreamClosedError("the client was closed: make another one to send more")
+
+
+def task_cancelled(stream_id: str) -> StreamClosedError:
+    """The error of a stream whose own task somebody has cancelled."""
+    return StreamClosedError(f"stream {stream_id!r} was broken off: the task that keeps it connected was cancelled")
 
 
 def client_closed(stream_id: str) -> StreamClosedError:

@@ -103,7 +103,10 @@ class DeniedError(RefusedError):
 
 
 class OverloadedError(_StatusError):
-    """The server has no room for this call, or the call is larger than it takes."""
+    """The server has no room for this call, or the call is larger than it takes.
+
+    A stream that was open comes back by itself when the server says so (see Reconnect), and raises this only when patience has run out.
+    """
 
     def __init__(self, code: str, message: str, retry_after: float | None = None) -> None:
         super().__init__(code, message, retry_after)

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -154,6 +155,20 @@ def test_misuse_is_told_in_one_line(
     assert not captured.out
     [line] = captured.err.splitlines()
     assert message in line
+
+
+def test_a_server_that_is_not_there_is_told_in_one_line_with_what_happened_and_the_remedy(
+    recordings: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tertium_server.cli.remote.CONNECT_WITHIN", 0.2)
+    with socket.socket() as bound:  # and does not listen: nobody else gets the port
+        bound.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{bound.getsockname()[1]}"
+        assert run(["replay", str(recordings), "--format", "mot", "--out", "-", "--server", address]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert f"nothing listens at {address}: start one there, or give another address; gave up at attempt " in line
+    assert run(["replay", str(recordings), "--format", "mot", "--out", "-", "--server", f"http://{address}"]) == 2
+    assert f"--server http://{address}: is a URL: give HOST:PORT" in capsys.readouterr().err
 
 
 def test_a_policy_that_is_none_is_told_in_one_line(

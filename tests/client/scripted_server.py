@@ -14,6 +14,8 @@ from typing import Any, NoReturn, Self
 
 import grpc
 import numpy as np
+from google.protobuf import any_pb2
+from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]  # generated, without stubs
 
 from tertium.v1 import decision_service_pb2, decision_service_pb2_grpc, decisions_pb2, frames_pb2, stream_pb2
 
@@ -235,3 +237,12 @@ class ScriptedServer:
 def script(cuts: Iterable[Cut] = (), **changes: Any) -> Script:
     """A script with defaults."""
     return replace(Script(cuts=list(cuts)), **changes)
+
+
+def room_in(seconds: float) -> tuple[tuple[str, bytes], ...]:
+    """What a server says with RESOURCE_EXHAUSTED whose limit passes."""
+    information, packed = error_details_pb2.RetryInfo(), any_pb2.Any()
+    information.retry_delay.FromNanoseconds(round(seconds * 1e9))
+    packed.Pack(information)
+    details = status_pb2.Status(code=grpc.StatusCode.RESOURCE_EXHAUSTED.value[0], details=[packed])
+    return (("grpc-status-details-bin", details.SerializeToString()),)

@@ -35,6 +35,13 @@ def test_a_thousand_attempts_do_not_overflow() -> None:
     assert [backoff.next_delay(0.0) for _ in range(5000)][-1] == 5.0
 
 
+def test_a_time_that_the_server_asks_for_comes_before_the_delay_and_not_beyond_patience() -> None:
+    backoff = Backoff(Reconnect(connect_within=15.0), 0.0, longest)
+    assert [backoff.next_delay(0.0, at_least=2.0) for _ in range(3)] == pytest.approx([2.1, 2.2, 2.4])
+    assert backoff.next_delay(5.0, at_least=3600.0) == pytest.approx(10.0)
+    assert backoff.next_delay(15.0, at_least=2.0) is None
+
+
 def test_progress_begins_anew() -> None:
     backoff = Backoff(Reconnect(), 0.0, longest)
     for _ in range(4):

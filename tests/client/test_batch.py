@@ -16,6 +16,7 @@ from tertium_client import (
     InvalidSettingsError,
     OverloadedError,
     Reconnect,
+    StreamClosedError,
 )
 from tests.client.builders import CLASSES, KINDS, Kind, expected, frames, told
 from tests.client.scripted_server import Cut, ScriptedServer, script
@@ -72,6 +73,26 @@ def test_a_call_that_is_refused_is_not_repeated(kind: Kind) -> None:
     with ScriptedServer(script([Cut(0, grpc.StatusCode.RESOURCE_EXHAUSTED)])) as server:
         asyncio.run(scenario())
         assert server.script.batches == 1
+
+
+@both
+def test_a_call_under_way_is_told_that_the_client_was_closed(kind: Kind) -> None:
+    async def scenario() -> None:
+        client = kind.client(server.address)
+
+        async def call() -> None:
+            with pytest.raises(StreamClosedError, match="the client was closed"):
+                await client.decide_batch(BatchState.start("gate"), [])
+
+        async def close() -> None:
+            while not server.script.batches:
+                await asyncio.sleep(0.001)
+            await client.close()
+
+        await kind.together(call, close)
+
+    with ScriptedServer(script([Cut(0, hangs=True)])) as server:
+        asyncio.run(scenario())
 
 
 @both

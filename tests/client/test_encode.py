@@ -17,6 +17,13 @@ from tertium_client._settings import StreamSettings
 BOX = [[0.0, 1.0, 2.0, 3.0]]
 
 
+class ElsewhereArray:
+    """As arrays on a GPU behave."""
+
+    def __array__(self, *_: object, **__: object) -> None:
+        raise TypeError("can't convert: copy it to the host first")
+
+
 def encoder(**options: Any) -> FrameEncoder:
     defaults: dict[str, Any] = {"stream_id": "s", "nominal_fps": 30.0}
     return FrameEncoder(StreamSettings(**(defaults | options)))
@@ -105,6 +112,9 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
     ("five numbers", {"boxes": [[1, 2, 3, 4, 5]]}, "boxes", "(N, 4)"),
     ("three dimensions", {"boxes": np.zeros((1, 1, 4))}, "boxes", "(N, 4)"),
     ("ragged", {"boxes": [[1, 2, 3, 4], [1, 2, 3]]}, "boxes", "no array of numbers"),
+    ("beyond any float", {"boxes": [[10**400, 0, 1, 1]]}, "boxes", "no array of numbers"),
+    ("on another device", {"boxes": ElsewhereArray()}, "boxes", "copy it to the host first"),
+    ("ids on another device", {"boxes": BOX, "class_ids": ElsewhereArray()}, "class_ids", "copy it to the host first"),
     ("words", {"boxes": [["a", "b", "c", "d"]]}, "boxes", "no array of numbers"),
     ("not a number", {"boxes": [*BOX, [0, 0, float("nan"), 1]]}, "boxes", "detection 1"),
     ("infinite", {"boxes": [[0, 0, float("inf"), 1]]}, "boxes", "not finite"),

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tertium.v1 import decision_service_pb2, stream_pb2
-from tertium_client import DisconnectedError, Frame, ProtocolError, Reconnect
+from tertium_client import DisconnectedError, Frame, OverloadedError, ProtocolError, Reconnect
 from tertium_client._session import Session
 from tertium_client._settings import Flow, StreamSettings
 from tertium_client._status import Status
 from tests.client.builders import CLASSES, Told, expected, frames, told
-from tests.client.scripted_server import POLICY, REFUSED_LEFT_EDGE, HashEngine
+from tests.client.scripted_server import POLICY, REFUSED_LEFT_EDGE, HashEngine, room_in
 
 UNAVAILABLE = Status(grpc.StatusCode.UNAVAILABLE, "cut")
 
@@ -30,9 +30,9 @@ class Wire:
         self.now = 0.0
         self.breaks = 0
         self.taken: list[Told] = []
-        self._connect()
+        self.connect()
 
-    def _connect(self) -> None:
+    def connect(self) -> None:
         self.requests: deque[bytes] = deque([self.session.connect(self.now)])
         self.responses: deque[decision_service_pb2.DecideResponse] = deque()
         self.engine: HashEngine | None = None
@@ -81,7 +81,7 @@ class Wire:
     def cut(self) -> None:
         self.breaks += 1
         if self.session.ended(UNAVAILABLE, self.now) is not None:
-            self._connect()
+            self.connect()
 
     def settle(self) -> None:
         """Carries everything that is left, without breaks."""
@@ -304,6 +304,18 @@ def test_patience_runs_out_after_so_long_without_progress_and_not_because_of_man
     assert isinstance(session.error, DisconnectedError)
 
 
+def test_a_stream_that_never_finds_room_gives_up_where_patience_ends_and_not_when_the_server_says() -> None:
+    session, wire = opened_session()
+    session.accept(Frame([]), 0.0)
+    wire.cut()
+    full = Status.of(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", room_in(3600.0))
+    assert session.ended(full, 20.0) == pytest.approx(280.0)
+    session.connect(300.0)
+    assert session.ended(full, 300.0) is None
+    assert isinstance(session.error, OverloadedError)
+    assert session.error.retry_after == 3600.0
+
+
 def test_an_idle_stream_is_patient_again_after_each_time_it_was_connected() -> None:
     session, wire = opened_session()
     for _ in range(20):
@@ -331,6 +343,39 @@ def test_a_server_that_does_not_open_counts_as_lost_sooner() -> None:
     assert not session.stalled(9.0)
     assert session.wake_in(9.0) == pytest.approx(1.0)
     assert session.stalled(10.0)
+
+
+def test_without_patience_for_breaks_an_answer_has_ten_seconds_and_more_where_frames_are_gathered() -> None:
+    for flow, silent in ((Flow(), 10.0), (Flow(batch=4, batch_delay=30.0), 40.0)):
+        session = Session(StreamSettings(stream_id="s", nominal_fps=30), flow, Reconnect(give_up_after=0.0), 0.0)
+        wire = Wire(session, 5)
+        wire.serve()
+        wire.deliver()
+        session.accept(Frame([]), 100.0)
+        assert not session.stalled(100.0 + silent - 0.1)
+        assert session.stalled(100.0 + silent)
+
+
+def test_a_server_that_ends_the_stream_while_frames_lag_has_broken_it_off() -> None:
+    session, wire = opened_session()
+    session.accept(Frame([]), 0.0)
+    wire.send()
+    session.receive(decision_service_pb2.DecideResponse(frames_waiting=1), 0.0)
+    session.finish(0.0)
+    wire.send()
+    assert session.ended(Status(grpc.StatusCode.OK, ""), 0.0) is not None
+    wire.connect()  # as after any break
+    wire.settle()
+    assert [told[0] for told in wire.taken] == [0, None]
+
+
+def test_a_call_given_up_here_says_what_was_waited_for() -> None:
+    session, wire = opened_session()
+    session.accept(Frame([]), 0.0)
+    assert session.stalled(300.0)
+    assert session.ended(Status(grpc.StatusCode.CANCELLED, "Locally cancelled by application!"), 300.0) is None
+    assert "it answered no frame for 300 s" in str(session.error)
+    assert wire.breaks == 0
 
 
 def test_a_batch_waits_for_more_frames_only_so_long() -> None:

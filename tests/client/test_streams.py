@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -21,6 +24,7 @@ from tertium_client import (
     DisconnectedError,
     Frame,
     InvalidFrameError,
+    InvalidSettingsError,
     NobodyReadsError,
     NoticeCode,
     OverloadedError,
@@ -34,7 +38,7 @@ from tertium_client import (
     UsageError,
 )
 from tests.client.builders import CLASSES, KINDS, Kind, Told, expected, frames, told
-from tests.client.scripted_server import Cut, Script, ScriptedServer, script
+from tests.client.scripted_server import Cut, Script, ScriptedServer, room_in, script
 from tests.servers import PATIENCE, wait_until
 
 Code = grpc.StatusCode
@@ -232,6 +236,159 @@ def test_being_superseded_is_never_taken_for_a_break_though_frames_are_being_wri
             with pytest.raises(SupersededError):
                 asyncio.run(decided(kind, server.address, sent))
             assert len(server.script.opens) == calls
+
+
+@both
+def test_a_stream_that_finds_no_room_where_it_comes_back_tries_again_when_the_server_says_so(kind: Kind) -> None:
+    full = Cut(0, Code.RESOURCE_EXHAUSTED, room_in(0.01))
+    sent = frames(40)
+    with ScriptedServer(script([Cut(9), full, full, Cut(2, Code.RESOURCE_EXHAUSTED, room_in(0.0))])) as server:
+        assert all_told(asyncio.run(decided(kind, server.address, sent))) == expected(sent)
+        assert len(server.script.opens) == 5
+
+
+@both
+def test_a_server_without_room_for_a_new_stream_says_when_to_come_back(kind: Kind) -> None:
+    with ScriptedServer(script([Cut(0, Code.RESOURCE_EXHAUSTED, room_in(3600.0))])) as server:
+        with pytest.raises(OverloadedError) as raised:
+            asyncio.run(decided(kind, server.address, frames(3)))
+        assert len(server.script.opens) == 1
+    assert raised.value.retry_after == 3600.0
+
+
+@both
+def test_without_patience_a_stream_that_does_not_break_is_left_alone(kind: Kind) -> None:
+    sent = frames(300)
+
+    async def scenario() -> list[Answer]:
+        async with (
+            kind.client(server.address, reconnect=Reconnect(give_up_after=0.0)) as client,
+            client.open("gate", **OPTIONS) as stream,
+        ):
+            return [answer async for answer in stream.decide(sent, look_ahead=1, finish=True)]
+
+    with ScriptedServer(script()) as server:
+        assert all_told(asyncio.run(scenario())) == expected(sent)
+
+
+@both
+def test_waiting_may_last_for_ever_and_nearly_so_but_not_for_a_time_that_is_none(kind: Kind) -> None:
+    async def scenario() -> None:
+        async with kind.client(server.address) as client:
+            stream = await client.open("gate", nominal_fps=30)
+            for index, timeout in enumerate((float("inf"), 1e300, None)):
+                await stream.send(boxes=[])
+                answer = await stream.receive(timeout=timeout)
+                assert answer is not None
+                assert answer.frame_index == index
+            with pytest.raises(InvalidSettingsError, match="timeout"):
+                await stream.receive(timeout=float("nan"))
+            await stream.close(timeout=float("inf"))
+
+    with ScriptedServer(script()) as server:
+        asyncio.run(scenario())
+
+
+@both
+def test_one_who_sends_is_told_that_the_one_who_read_has_ended(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tertium_client._session._READER_RETURNS_WITHIN", 0.2)
+
+    async def scenario() -> None:
+        client = kind.client(server.address)
+        stream = await client.open("gate", max_in_flight=5, nominal_fps=30)
+
+        async def send() -> None:
+            with pytest.raises(NobodyReadsError):
+                while True:
+                    await stream.send(boxes=[])
+
+        async def read() -> None:
+            with contextlib.suppress(ZeroDivisionError):  # a consumer that fails
+                async for _ in stream:
+                    raise ZeroDivisionError
+
+        await kind.together(send, read)
+        await stream.abort()
+        await client.close()
+
+    with ScriptedServer(script()) as server:
+        asyncio.run(scenario())
+
+
+def test_a_stream_whose_task_is_cancelled_by_others_tells_those_who_wait() -> None:
+    async def scenario() -> None:
+        async with KINDS[1].client(server.address) as client:
+            stream = await client.open("gate", nominal_fps=30)
+            await stream.send(Frame([]))
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+            with pytest.raises(StreamClosedError, match="was cancelled"):
+                await stream.receive()
+            await stream.close()
+
+    with ScriptedServer(script(silent=True)) as server:
+        asyncio.run(scenario())
+
+
+def test_closing_that_is_cancelled_leaves_no_stream_open() -> None:
+    async def scenario() -> None:
+        async with KINDS[1].client(server.address) as client:
+            stream = await client.open("gate", nominal_fps=30)
+            await stream.send(Frame([]))
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await stream.close(timeout=PATIENCE)
+            with pytest.raises(StreamClosedError):
+                await stream.send(Frame([]))
+            assert await stream.receive() is None
+
+    with ScriptedServer(script(silent=True)) as server:
+        asyncio.run(scenario())
+
+
+def test_a_client_of_another_event_loop_says_so() -> None:
+    async def scenario() -> None:
+        async with client.open("gate", nominal_fps=30):
+            pass
+
+    with ScriptedServer(script()) as server:
+        client = KINDS[1].client(server.address)
+        asyncio.run(scenario())
+        with pytest.raises(UsageError, match="event loop"):
+            asyncio.run(scenario())
+
+
+_FORKING = """
+import os, sys
+from tertium_client import Client, UsageError
+
+with Client(sys.argv[1]) as client:
+    with client.open("gate", nominal_fps=30) as stream:
+        stream.send(boxes=[])
+        assert stream.receive().frame_index == 0
+        child = os.fork()
+        if not child:
+            told = 0
+            for attempt in (lambda: stream.send(boxes=[]), stream.receive, stream.close, lambda: client.open("yard")):
+                try:
+                    attempt()
+                except UsageError as error:
+                    told += "in each process" in str(error)
+            stream.abort()
+            client.close()
+            os._exit(told)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 4
+        stream.send(boxes=[])
+        assert stream.receive().frame_index == 1
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no such processes here")
+def test_a_forked_process_is_told_that_the_connection_stayed_behind_and_breaks_nothing() -> None:
+    with ScriptedServer(script()) as server:
+        command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", _FORKING, server.address]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @both

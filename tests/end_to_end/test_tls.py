@@ -126,13 +126,13 @@ def test_who_shows_a_certificate_that_is_known_gets_in_and_nobody_else(
 ) -> None:
     camera = authority.sign("camera")
     assert verdicts(site, credentials(authority, camera)) == 3
-    for shown in (
-        None,  # no TLS
-        credentials(authority, None),  # no certificate
-        credentials(authority, other.sign("stranger")),
-        credentials(other, camera),  # does not know the server
+    for shown, told in (
+        (None, "it may want TLS"),
+        (credentials(authority, None), "it may want a certificate of this client's"),
+        (credentials(authority, other.sign("stranger")), "it may want a certificate of this client's"),
+        (credentials(other, camera), f"the certificate of {site.process.address} is not trusted"),
     ):
-        with pytest.raises(TertiumError):
+        with pytest.raises(TertiumError, match=told):
             verdicts(site, shown, patience=1.0)
 
 

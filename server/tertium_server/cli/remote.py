@@ -45,7 +45,11 @@ def connected(address: str, batch: int, *, client_tracks: bool) -> Generator[Jud
         credentials = credentials_of_environment()
     except CallError as error:
         raise CommandError(str(error), MISUSED) from error
-    with Client(address, credentials=credentials, reconnect=Reconnect(connect_within=CONNECT_WITHIN)) as client:
+    try:
+        client = Client(address, credentials=credentials, reconnect=Reconnect(connect_within=CONNECT_WITHIN))
+    except tertium_client.InvalidSettingsError as error:
+        raise CommandError(f"--server {address}: {error.problem}", MISUSED) from error
+    with client:
         judge = _RemoteJudge(client, address, batch, client_tracks=client_tracks)
         yield judge.judge
 
@@ -69,6 +73,8 @@ class _RemoteJudge:
         """
         try:
             return self._judge(sequence, progress)
+        except tertium_client.DisconnectedError as error:  # which names the server, what happened and the remedy
+            raise ReplayError(sequence.name, str(error)) from error
         except tertium_client.TertiumError as error:
             raise ReplayError(sequence.name, f"server {self._address}: {error}") from error
 
