@@ -164,6 +164,16 @@ def test_a_maybe_that_nobody_answers_is_missed_unless_its_default_is_yes() -> No
     assert made.precision.value == pytest.approx(220 / 260)
 
 
+def test_a_yes_that_waits_for_a_second_one_is_real_and_missed() -> None:
+    other = {"auto_yes": Reviews(population=100, yes=answers(100))}
+    waiting = Reviews(population=200, no=answers(40), lone_yes=answers(60))
+    made = audit.estimate(Tally(maybe=waiting, **other))
+    # Of the 100 that nobody has seen, 60 are real, too.
+    assert made.recall.value == pytest.approx(100 / (100 + 60 + 60))
+    assert made.recall.upper < 100 / (100 + 60 + 40)
+    assert made.precision.value == 1.0
+
+
 def test_tracks_on_which_people_can_not_tell_count_for_nothing() -> None:
     unclear = Reviews(population=1000, yes=answers(80, 0.1), no=answers(10, 0.1), cannot_tell=answers(10, 0.1))
     made = audit.estimate(Tally(auto_yes=unclear))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from tertium_server.quality.department import QualityDepartment, read_book
 from tertium_server.quality.instruments import series
 from tertium_server.quality.truths import BoxCounts, TruthFrame
 from tertium_server.quality.values import ALL, MICROS, Method, Window
+from tertium_server.review.office import ReviewOffice
 from tertium_server.review.values import Answer, Booking, Source, Stratum, Verdict
 from tertium_server.storage import Database
 from tertium_server.storage.tables import review
@@ -119,6 +120,52 @@ def test_decisions_count_in_the_windows_of_their_own_time_whenever_they_are_answ
     assert made.metrics.book is not None
     value = {window: made.metrics.book.estimates[ALL, window, Method.AUDIT].precision.value for window in Window}
     assert value == {Window.HOUR: 1.0, Window.DAY: 1.0, Window.WEEK: 0.5}
+
+
+def vote(desk: ReviewOffice, reviewer: str, *, real: Callable[[int], bool]) -> int:
+    """Has somebody answer all that waits for them; how many cases that was."""
+    count = 0
+    while leases := desk.lease(reviewer, 16):
+        for lease in leases:
+            said = Answer.YES if real(lease.case.track_id) else Answer.NO
+            desk.vote(lease.case.id, reviewer, lease.token, said)
+        count += len(leases)
+    return count
+
+
+def test_where_nobody_gives_second_votes_what_is_wrong_is_seen_all_the_same(store: Database, clock: Clock) -> None:
+    desk, made = office(store, clock), department(store, clock)
+    checked = replace(terms(audit_yes=1.0, audit_no=1.0), double_check_yes=True)
+    tracks = [track(number, Stratum.AUTO_YES) for number in range(100)]
+    tracks += [track(number, Stratum.AUTO_NO) for number in range(100, 200)]
+    tracks += [booking(number, Stratum.MAYBE, rules=checked) for number in range(200, 240)]
+    desk.book(tracks)
+    clock.pass_by(60)
+    assert vote(desk, "anna", real=lambda number: number % 10 < 7) == 240
+    made.refresh()
+    assert made.metrics.book is not None
+    tally = made.metrics.book.tallies["person", Window.HOUR]
+    assert (tally.auto_yes.yes.count, tally.auto_yes.no.count) == (70, 30)
+    assert (tally.auto_no.yes.count, tally.auto_no.no.count) == (70, 30)
+    assert (tally.maybe.yes.count, tally.maybe.no.count, tally.maybe.lone_yes.count) == (0, 12, 28)
+    told = made.metrics.book.estimates["person", Window.HOUR, Method.AUDIT]
+    assert told.precision.value == pytest.approx(70 / 100)
+    assert told.recall.value == pytest.approx(70 / (70 + 70 + 28))
+    # Somebody else sees the cases that wait, and finds everything real: where the two contradict each other, nobody can tell.
+    assert vote(desk, "bert", real=lambda _: True) == 30 + 70 + 28
+    made.refresh()
+    tally = made.metrics.book.tallies["person", Window.HOUR]
+    assert (tally.auto_yes.yes.count, tally.auto_yes.no.count, tally.auto_yes.cannot_tell.count) == (70, 0, 30)
+    assert (tally.auto_no.yes.count, tally.auto_no.no.count, tally.auto_no.cannot_tell.count) == (70, 30, 0)
+    assert (tally.maybe.yes.count, tally.maybe.no.count, tally.maybe.lone_yes.count) == (28, 12, 0)
+    # A third breaks the ties.
+    assert vote(desk, "carl", real=lambda _: False) == 30
+    made.refresh()
+    tally = made.metrics.book.tallies["person", Window.HOUR]
+    assert (tally.auto_yes.yes.count, tally.auto_yes.no.count, tally.auto_yes.cannot_tell.count) == (70, 30, 0)
+    counted = samples(made)
+    assert counted["tertium_reviewed_total", ("person", "auto_yes", "fp")] == 30
+    assert counted["tertium_reviewed_total", ("person", "auto_yes", "tp")] == 70
 
 
 def test_counters_count_each_track_once_and_never_fall(store: Database, clock: Clock) -> None:

@@ -9,14 +9,16 @@ adds nothing to the interval. The share of real tracks in the rest has Jeffreys'
 (Korn and Graubard 1998, with Kish's effective size); how many of the rest are real, a binomial one of that share. The interval is read off draws of
 all strata, put through the ratio.
 
-What is judged is the verdict that the system holds: the machine's own in auto strata (that an audit also mends the few tracks it looks at is left out
-of account), people's on maybes. A maybe that nobody has answered holds as MAYBE, or as its default after the deadline; real ones among those that are
-no YES are missed. Tracks on which people can't tell are neither right nor wrong, and their share in a stratum is taken off the rest, too.
+What is judged is the verdict that the system holds: the machine's own in auto strata (that an audit also mends the few tracks it looks at is left
+out of account), people's on maybes. A maybe that nobody has answered holds as MAYBE, or as its default after the deadline; real ones among those that
+are no YES are missed. A vote against the machine that waits for a second one counts as it stands: without it, what is answered would be what agrees.
+So does a YES on a maybe that waits for a second one, which is missed as long as it waits. Tracks on which people can't tell are neither right nor
+wrong, and their share in a stratum is taken off the rest, too.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,18 +55,20 @@ class _Totals:
 def estimate(tally: Tally, *, seed: int = 0, draws: int = DRAWS) -> Estimates:
     """Precision and recall of a window. The same tally and seed give the same estimates."""
     rng = np.random.default_rng(seed)
-    yes, no, maybe = (_totals(each, rng, draws) for each in (tally.auto_yes, tally.auto_no, tally.maybe))
-    unanswered = tally.maybe.population - tally.maybe.answered.count
+    lone = tally.maybe.lone_yes.count
+    looked = replace(tally, maybe=replace(tally.maybe, yes=tally.maybe.yes + tally.maybe.lone_yes))
+    yes, no, maybe = (_totals(each, rng, draws) for each in (looked.auto_yes, looked.auto_no, looked.maybe))
+    unanswered = looked.maybe.population - looked.maybe.answered.count
     accepted = min(tally.maybe.unanswered_yes / unanswered, 1.0) if unanswered > 0 else 0.0
-    tp = yes.yes + yes.rest_yes + maybe.yes + accepted * maybe.rest_yes
+    tp = yes.yes + yes.rest_yes + maybe.yes - lone + accepted * maybe.rest_yes
     fp = yes.no + yes.rest_no + accepted * maybe.rest_no
-    fn = no.yes + no.rest_yes + (1.0 - accepted) * maybe.rest_yes
-    drawn_tp = yes.yes + yes.drawn_yes + maybe.yes + accepted * maybe.drawn_yes
+    fn = no.yes + no.rest_yes + lone + (1.0 - accepted) * maybe.rest_yes
+    drawn_tp = yes.yes + yes.drawn_yes + maybe.yes - lone + accepted * maybe.drawn_yes
     drawn_fp = yes.no + yes.drawn_no + accepted * maybe.drawn_no
-    drawn_fn = no.yes + no.drawn_yes + (1.0 - accepted) * maybe.drawn_yes
+    drawn_fn = no.yes + no.drawn_yes + lone + (1.0 - accepted) * maybe.drawn_yes
     return Estimates(
         _estimate(tp, fp, drawn_tp, drawn_fp, _samples_of_precision(tally)),
-        _estimate(tp, fn, drawn_tp, drawn_fn, _samples_of_recall(tally)),
+        _estimate(tp, fn, drawn_tp, drawn_fn, _samples_of_recall(looked)),
     )
 
 

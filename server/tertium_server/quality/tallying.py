@@ -2,6 +2,10 @@
 
 Answers are asked for anew each time, for they come hours after their decisions; of decisions, which are many more, only the newest, and all of them
 now and then, for some come late, from the spool.
+
+A vote against the machine closes no case before a second person has seen it, one that agrees does at once. Were such a case taken for one that nobody
+has answered, answers would be those that agree, and the more of them the fewer people there are: with one reviewer, nothing would ever be wrong. So
+the lone vote counts until another says otherwise.
 """
 
 from __future__ import annotations
@@ -23,9 +27,16 @@ BUCKET_MICROS = 300 * MICROS
 
 _SOURCES = ("maybe", "audit_yes", "audit_no")
 _STRATA = {stratum.value: place for place, stratum in enumerate(Stratum)}
-_DECIDED, _UNANSWERED, _UNANSWERED_YES = "decided", "", "unanswered yes"
-_KINDS = {name: place for place, name in enumerate((_DECIDED, "yes", "no", "cannot_tell", _UNANSWERED_YES))}
+_DECIDED, _UNANSWERED, _UNANSWERED_YES, _LONE_YES = "decided", "", "unanswered yes", "lone yes"
+_KINDS = {name: place for place, name in enumerate((_DECIDED, "yes", "no", "cannot_tell", _UNANSWERED_YES, _LONE_YES))}
 """What is counted of a stratum."""
+_CONTESTED = {
+    ("second_review", Stratum.AUTO_YES.value): "no",
+    ("second_review", Stratum.AUTO_NO.value): "yes",
+    ("second_review", Stratum.MAYBE.value): _LONE_YES,
+}
+"""What a case stands for whose vote waits for another, by the words of review/values.py. All others are those on which two people contradict
+each other: people can't tell."""
 _FIELDS = 4
 """Of each kind: count, weight, squared weight, probability."""
 
@@ -69,8 +80,11 @@ class _Sums:
 
     def with_newer(self, newer: _Sums, begin: int) -> _Sums:
         """Those before a bucket, and newer ones from there on."""
-        old = self.within(0, begin)
-        return _Sums(*(np.concatenate(pair) for pair in zip(old.columns(), newer.columns(), strict=True)))
+        return self.within(0, begin).with_more(newer)
+
+    def with_more(self, more: _Sums) -> _Sums:
+        """Both."""
+        return _Sums(*(np.concatenate(pair) for pair in zip(self.columns(), more.columns(), strict=True)))
 
     def columns(self) -> tuple[NDArray[Any], ...]:
         return self.buckets, self.cells, self.values
@@ -87,8 +101,9 @@ class TallyRows:
     def read(self, connection: Connection, *, decisions: Span, answers: Span) -> None:
         """Takes in what the store says of two spans, in place of all that was known from their begins on, which are those of buckets."""
         decided, answered = self._read_decisions(connection, decisions), self._read_answers(connection, answers)
+        contested = self._read_contested(connection, answers)
         self._decided = self._decided.with_newer(decided, decisions.begin // BUCKET_MICROS)
-        self._answered = self._answered.with_newer(answered, answers.begin // BUCKET_MICROS)
+        self._answered = self._answered.with_newer(answered, answers.begin // BUCKET_MICROS).with_more(contested)
 
     def forget_before(self, bucket: int) -> None:
         """Lets old buckets go."""
@@ -147,6 +162,29 @@ class TallyRows:
             if row[3] != _UNANSWERED
         ])  # fmt: skip
 
+    def _read_contested(self, connection: Connection, span: Span) -> _Sums:
+        """Cases with votes that do not settle them yet. Few, and found by their state; the answers' index knows no states."""
+        columns = review.cases.c
+        bucket = columns.decided_at // BUCKET_MICROS
+        keys = _keys(bucket, self._label(columns.class_name), columns.stratum, columns.state)
+        weight = 1.0 / columns.pi
+        query = (
+            select(*keys, func.count(), func.sum(weight), func.sum(weight * weight), func.sum(columns.probability))
+            .where(
+                columns.state.in_(("second_review", "escalated")),
+                columns.source.in_(_SOURCES),
+                columns.decided_at >= span.begin,
+                columns.decided_at < span.end,
+                # A maybe that holds as YES by default is counted as such.
+                (columns.stratum != Stratum.MAYBE.value) | (columns.verdict != "yes"),
+            )
+            .group_by(*(key.name for key in keys))
+        )
+        return _Sums.of([
+            (row[0], self._cell(row[1], row[2], _CONTESTED.get((row[3], row[2]), "cannot_tell")), tuple(row[4:]))
+            for row in _rows(connection, query)
+        ])  # fmt: skip
+
 
 def _tally(table: NDArray[np.float64]) -> Tally:
     return Tally(*(_reviews(table[place]) for place in range(len(Stratum))))
@@ -154,9 +192,12 @@ def _tally(table: NDArray[np.float64]) -> Tally:
 
 def _reviews(kinds: NDArray[np.float64]) -> Reviews:
     """One stratum, of (kinds, 4) sums."""
-    decided, *answers, unanswered_yes = kinds.tolist()
-    yes, no, cannot_tell = (Weighted(round(count), weight, squares) for count, weight, squares, _ in answers)
-    return Reviews(round(decided[0]), decided[3], yes, no, cannot_tell, round(unanswered_yes[0]), unanswered_yes[3])
+    decided, *answers, unanswered_yes, lone = kinds.tolist()
+    yes, no, cannot_tell, lone_yes = (
+        Weighted(round(count), weight, squares) for count, weight, squares, _ in (*answers, lone)
+    )
+    unanswered = round(unanswered_yes[0]), unanswered_yes[3]
+    return Reviews(round(decided[0]), decided[3], yes, no, cannot_tell, *unanswered, lone_yes)
 
 
 def _rows(connection: Connection, query: Select[Any]) -> Sequence[tuple[Any, ...]]:

@@ -106,6 +106,8 @@ class Reviews:
     """Of the stratum maybe: tracks nobody has answered that hold as YES, by default."""
     unanswered_yes_probability: float = 0.0
     """Sum of their probabilities."""
+    lone_yes: Weighted = Weighted()
+    """Of the stratum maybe: tracks to which one person said YES, where the policy wants two; they hold as no YES."""
 
     @property
     def answered(self) -> Weighted:
@@ -126,6 +128,7 @@ class Reviews:
             self.cannot_tell + other.cannot_tell,
             self.unanswered_yes + other.unanswered_yes,
             self.unanswered_yes_probability + other.unanswered_yes_probability,
+            self.lone_yes + other.lone_yes,
         )
 
 
