@@ -14,7 +14,7 @@ from tertium_server.review.spool import Spool
 from tertium_server.review.values import Booking, Stratum
 from tertium_server.storage import Database, StoreUnavailableError
 from tertium_server.storage.tables import review
-from tests.review.builders import booking, office
+from tests.review.builders import booking, id_of, office
 from tests.servers import wait_until
 from tests.stores import sqlite_store
 
@@ -160,6 +160,54 @@ def test_one_booking_that_the_store_refuses_takes_no_other_with_it(sqlite: Datab
     clerk.work()
     assert cases(sqlite) == 2
     assert clerk.state.lost == 1
+
+
+def test_a_booking_that_the_store_refuses_when_it_is_back_holds_up_none(sqlite: Database, tmp_path: Path) -> None:
+    desk = away_office(sqlite)
+    desk.away = True
+    clerk = Clerk(desk, Spool(tmp_path / "spool", 1 << 20))
+    for made in (booking(1), booking(2, track_id=2**70), booking(3)):
+        clerk.submit(made)
+    clerk.work()
+    assert clerk.state.spooled == 3
+    desk.away = False
+    later = Clerk(desk, Spool(tmp_path / "spool", 1 << 20))
+    told: list[str] = []
+    for made in (booking(4), booking(5, track_id=2**70)):
+        later.submit(made, told.append)
+    later.work()
+    assert cases(sqlite) == 3
+    assert (later.state.waiting, later.state.spooled, later.state.lost) == (0, 0, 2)
+    assert told == [id_of(booking(4).decision)]
+
+
+def test_an_errand_that_fails_holds_up_neither_others_nor_chores(sqlite: Database, tmp_path: Path) -> None:
+    clerk = Clerk(office(sqlite), Spool(tmp_path / "spool", 1 << 20))
+    done: list[str] = []
+    clerk.add_chore(lambda: done.append("chore"))
+    clerk.ask(lambda: 1 // len(done))
+    clerk.ask(lambda: done.append("errand"))
+    clerk.work()
+    assert done == ["errand", "chore"]
+
+
+def test_an_errand_that_finds_the_store_away_is_done_when_it_is_back(
+    sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("tertium_server.review.clerk.time", SimpleNamespace(monotonic=lambda: now[0]))
+    desk = away_office(sqlite)
+    desk.away = True
+    clerk = Clerk(desk, Spool(tmp_path / "spool", 1 << 20))
+    done: list[str] = []
+    clerk.ask(lambda: done.extend(desk.book([booking(1)])))
+    clerk.ask(lambda: done.append("next"))
+    clerk.work()
+    assert done == []
+    desk.away = False
+    now[0] += 60.0
+    clerk.work()
+    assert done == [id_of(booking(1).decision), "next"]
 
 
 def test_chores_are_done_and_one_that_fails_is_tried_again(sqlite: Database, tmp_path: Path) -> None:

@@ -175,29 +175,38 @@ class Clerk:
             callers = self._gather()
             batch = [booking for booking, _ in callers]
             try:
-                ids = set(self._office.book(batch))
+                ids = self._book_all(batch)
             except StoreUnavailableError:
                 self._keep(batch)
                 raise
-            except Exception as error:  # noqa: BLE001 - one booking the store can't take must not hold up the others
-                self._complain("bookings were refused by the store", error)
-                self._book_one_by_one(batch)
-                continue
             for booking, opened in callers:
                 name = id_of(booking.decision)
                 if name in ids:
                     opened(name)
             rest()
 
-    def _book_one_by_one(self, batch: list[Booking]) -> None:
+    def _book_all(self, batch: list[Booking]) -> set[str]:
+        """Books a batch but for what the store can't take, which must not hold up the others; the ids of opened cases.
+
+        Raises:
+            StoreUnavailableError: The store is away. All of it may be booked again.
+        """
+        try:
+            return set(self._office.book(batch))
+        except StoreUnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one of them, whatever is wrong with it
+            self._complain("bookings were refused by the store", error)
+        opened: set[str] = set()
         for booking in batch:
             try:
-                self._office.book([booking])
+                opened.update(self._office.book([booking]))
             except StoreUnavailableError:
-                self._keep([booking])
+                raise
             except Exception as error:  # noqa: BLE001 - as above
                 self._lost += 1
                 self._log.error("a booking is lost", track=booking.decision.track_id, error=str(error))
+        return opened
 
     def _gather(self) -> list[tuple[Booking, Opened]]:
         return [self._bookings.popleft() for _ in range(min(_BATCH, len(self._bookings)))]
@@ -205,15 +214,20 @@ class Clerk:
     def _empty_spool(self, rest: Rest) -> None:
         while (found := self._spool.oldest()) is not None:
             file, batch = found
-            self._office.book(batch)
+            self._book_all(batch)
             self._spool.remove(file)
             rest()
 
     def _run_errands(self, rest: Rest) -> None:
         while self._errands:
-            errand = self._errands[0]
-            errand()
-            self._errands.popleft()
+            errand = self._errands.popleft()
+            try:
+                errand()
+            except StoreUnavailableError:
+                self._errands.appendleft(errand)
+                raise
+            except Exception as error:  # noqa: BLE001 - tried again, it would hold up all others for good
+                self._complain("the review clerk failed at an errand", error)
             rest()
 
     def _spool_overflow(self) -> None:
