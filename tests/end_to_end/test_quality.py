@@ -27,6 +27,8 @@ from tests.servers import wait_until
 from tests.stores import sqlite_store
 
 FRAMES = 90
+YARDS = tuple(f"yard {number}" for number in range(5))
+"""Streams, all alike: as many scenes as estimates need."""
 
 
 def review(folder: Path) -> None:
@@ -44,11 +46,11 @@ def review(folder: Path) -> None:
     store.close()
 
 
-def stream(address: str) -> int:
+def stream(address: str, name: str) -> int:
     """A person who walks, and a false alarm in every third frame; how many tracks there were."""
     with (
         tertium_client.Client(address) as client,
-        client.open("yard", class_names={0: "person"}, frame_size=(640, 360), nominal_fps=25) as camera,
+        client.open(name, class_names={0: "person"}, frame_size=(640, 360), nominal_fps=25) as camera,
     ):
         for index in range(1, FRAMES + 1):
             boxes = [[100.0 + index, 100, 140 + index, 200], *([[400.0, 50, 450, 150]] if index % 3 == 0 else [])]
@@ -61,6 +63,14 @@ def stream(address: str) -> int:
         return sum(event.type is tertium_client.EventType.ENDED for answer in camera for event in answer.events)
 
 
+def write_truth(folder: Path) -> None:
+    """Where the persons of all streams walk, as MOTChallenge has it."""
+    for name in YARDS:
+        (folder / name / "gt").mkdir(parents=True)
+        rows = [f"{k},1,{100 + k},100,40,100,1,1,1\n" for k in range(1, FRAMES + 1)]
+        (folder / name / "gt" / "gt.txt").write_text("".join(rows))
+
+
 def wait_for_review(data: Path, metrics: str, tracks: int) -> None:
     """Until tracks of the stream are with review, and estimates were made of all that is there."""
     store = Database(sqlite_url(data))
@@ -68,7 +78,7 @@ def wait_for_review(data: Path, metrics: str, tracks: int) -> None:
     def booked() -> int:
         with store.read() as connection:
             return connection.execute(
-                select(func.count()).select_from(decisions).where(decisions.c.stream_id == "yard")
+                select(func.count()).select_from(decisions).where(decisions.c.stream_id.in_(YARDS))
             ).scalar_one()
 
     wait_until(lambda: booked() >= tracks > 0, "the stream's tracks")
@@ -114,31 +124,30 @@ def refused(capsys: pytest.CaptureFixture[str], address: str) -> str:
 def test_estimates_outlive_a_kill_and_are_the_same_everywhere(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data, truth = tmp_path / "data", tmp_path / "yard" / "gt"
+    data, truth = tmp_path / "data", tmp_path / "truth"
     data.mkdir()
     review(data)
-    truth.mkdir(parents=True)
-    (truth / "gt.txt").write_text("".join(f"{k},1,{100 + k},100,40,100,1,1,1\n" for k in range(1, FRAMES + 1)))
+    write_truth(truth)
     monkeypatch.setenv("TERTIUM_TOKEN", make_or_read_token(data))
     monkeypatch.setenv("COLUMNS", "200")
     environment = {"TERTIUM_ESTIMATE_SECONDS": "0.2", "TERTIUM_CLASSES": "person"}
     server = ServerProcess(data, **environment).wait_until_ready()
     try:
         assert "put one into TERTIUM_TOKEN: " in refused(capsys, server.listen)
-        tracks = stream(server.listen)
-        report = ["quality", "report-truth", str(truth.parent), "--format", "mot", "--class-name", "person"]
+        tracks = sum(stream(server.listen, name) for name in YARDS)
+        report = ["quality", "report-truth", str(truth), "--format", "mot", "--class-name", "person"]
         report += ["--server", server.listen, "--stream", "{name}", "--json"]
         assert run(report) == 0
         told = json.loads(capsys.readouterr().out)
-        assert (told["accepted"], told["refused"]) == (FRAMES, 0)
+        assert (told["accepted"], told["refused"]) == (len(YARDS) * FRAMES, 0)
         counts = told["counts"]["person"]
-        assert counts["tp"] + counts["fn"] == FRAMES
-        assert counts["tp"] > FRAMES / 2
+        assert counts["tp"] + counts["fn"] == len(YARDS) * FRAMES
+        assert counts["tp"] > len(YARDS) * FRAMES / 2
         assert counts["fp"] + counts["maybe_fp"] > 0
         recall = ("tertium_recall_estimate_ratio", "person", "1d", "truth")
         key = next(iter(sorted(each for each in estimates(server.metrics) if set(each) == set(recall))), None)
         assert key is not None
-        wait_until(lambda: estimates(server.metrics)[key] == repr(counts["tp"] / FRAMES), "the truth")
+        wait_until(lambda: estimates(server.metrics)[key] == repr(counts["tp"] / (len(YARDS) * FRAMES)), "the truth")
         wait_for_review(data, server.metrics, tracks)
         before = estimates(server.metrics)
         of_server = shown(capsys, "--server", server.listen)

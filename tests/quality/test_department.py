@@ -344,7 +344,8 @@ def frames(count: int, **changes: object) -> Iterator[TruthFrame]:
         )
 
 
-def test_truth_has_windows_and_repeats_replace(store: Database, clock: Clock) -> None:
+def test_truth_has_windows_and_repeats_replace(store: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(truths, "SCENE_FRAMES", 100)
     clock.pass_by(1)
     for again in range(2):
         with store.write() as connection:

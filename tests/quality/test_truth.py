@@ -41,6 +41,14 @@ def test_scenes_that_are_all_alike_are_worth_their_boxes() -> None:
     assert made.recall.upper == 1.0
 
 
+@pytest.mark.parametrize("scenes", [1, 2, 4])
+def test_a_few_clips_are_a_few_answers_however_many_boxes_they_hold(scenes: int) -> None:
+    for right in (800, 1000):  # alike as clips may be, too
+        made = estimate(TruthTally(np.full(scenes, right), np.full(scenes, 1000 - right), np.zeros(scenes, np.int64)))
+        assert np.isnan(made.precision.value)
+        assert made.precision.effective_samples == scenes
+
+
 def test_few_boxes_are_not_a_number() -> None:
     made = estimate(TruthTally(tp=np.array([10, 5]), fp=np.array([1, 2]), fn=np.array([0, 1])))
     assert np.isnan(made.precision.value)

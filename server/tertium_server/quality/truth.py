@@ -20,7 +20,8 @@ LEAST_SAMPLES = 30.0
 """Effective boxes under which nothing is said."""
 _INTERVAL = (0.025, 0.975)
 _JEFFREYS = 0.5
-_LEAST_SCENES = 2
+_LEAST_SCENES = 5
+"""Of fewer, the spread between them can't be known: each is one answer, however many boxes it holds."""
 
 Counts = NDArray[np.int64]
 
@@ -92,7 +93,9 @@ def _effective(right: NDArray[Any], total: NDArray[Any], value: float) -> float:
     """What p (1 - p) over the variance of the ratio between scenes comes to, for the degrees of freedom they leave; at most all boxes."""
     boxes, scenes = float(total.sum()), int(np.count_nonzero(total))
     spread = float(((right - value * total) ** 2).sum())
-    if scenes < _LEAST_SCENES or spread <= 0.0:
+    if scenes < _LEAST_SCENES:
+        return float(scenes)
+    if spread <= 0.0:
         return boxes
     variance = scenes / (scenes - 1) * spread / boxes**2
     correction = (stdtrit(boxes - 1, 0.975) / stdtrit(scenes - 1, 0.975)) ** 2 if boxes > 1 else 1.0
