@@ -9,6 +9,7 @@ import pytest
 
 from tertium_server.cli.application import run
 from tertium_server.policy import load_policy
+from tertium_server.tuning.rows import HEADER
 from tests.kernels import keep_kernels
 from tests.scenes import scene, write_mot
 from tests.tuning.test_tune import write_truth
@@ -87,7 +88,7 @@ def test_matrix_curve_headline_and_evaluate_are_equal_at_the_thresholds(
 
 
 def test_the_file_that_replay_wrote_gives_the_same_bytes(
-    folder: Path, tuned: tuple[Path, dict[str, Any]], tmp_path: Path
+    folder: Path, tuned: tuple[Path, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     policy, decisions = str(tuned[0]), tmp_path / "d.csv"
     assert run(["replay", str(folder), "--format", "mot", "--policy", policy, "--out", str(decisions)]) == 0
@@ -95,6 +96,12 @@ def test_the_file_that_replay_wrote_gives_the_same_bytes(
     code, _ = evaluate(folder, tmp_path / "two.json", "--policy", policy, "--decisions", str(decisions))
     assert code == 0
     assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
+    rows = decisions.read_text().splitlines()
+    cells = rows[2].split(",")
+    cells[HEADER.index("probability")] = "1.5"
+    decisions.write_text("\n".join([*rows[:2], ",".join(cells), *rows[3:]]))
+    assert evaluate(folder, tmp_path / "no.json", "--policy", policy, "--decisions", str(decisions)) == (1, {})
+    assert "d.csv, row 3, probability: is 1.5, no probability" in capsys.readouterr().err
 
 
 def test_neither_processes_nor_the_cache_change_a_byte(
@@ -146,6 +153,25 @@ def test_a_sequence_that_cannot_be_read_is_named_and_the_rest_goes_on(
     assert any("scene-7" in text for text in summary["warnings"])
 
 
+def test_brackets_in_names_are_no_styles_and_what_readers_say_is_in_the_figures_too(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, name in enumerate(("[red]gate", "yard [b]")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "seqinfo.ini").symlink_to(folder / f"scene-{number}/seqinfo.ini")
+        (tmp_path / name / "gt").symlink_to(folder / f"scene-{number}/gt")
+        (tmp_path / name / "det").mkdir()
+        rows = (folder / f"scene-{number}/det/det.txt").read_text().splitlines()[:40]
+        rows = [",".join(row.split(",")[:6]) for row in rows]  # without a score
+        (tmp_path / name / "det/det.txt").write_text("\n".join(rows))
+    code, found = evaluate(tmp_path, tmp_path / "e.json", "--class-name", "[/b]person")
+    assert code == 0
+    told = capsys.readouterr().err
+    for words in ("[red]gate", "yard [b]", "[/b]person", "[red]gate/det/det.txt: has no score column"):
+        assert words in told
+    assert sum("has no score column" in text for text in found["warnings"]) == 2
+
+
 def test_a_sequence_that_the_engine_refuses_is_named_and_the_rest_goes_on(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -170,6 +196,8 @@ def test_a_sequence_that_the_engine_refuses_is_named_and_the_rest_goes_on(
         (["--decisions", "nowhere.csv"], "nowhere.csv"),
         (["--backend", "nobody"], "--backend nobody"),
         (["--iou", "0"], "--iou"),
+        (["--class-name", " "], "--class-name: is ' '; name classes"),
+        (["--truth-field", "x"], "--truth-field: only with --format fiftyone"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_one_line(

@@ -95,6 +95,8 @@ def test_a_plot_is_written_and_the_same_each_time(
         (["--track", "99999"], "there is no track 99999"),
         (["--track", "1", "--frame", "4000"], "track 1 has no frame 4000: it lived from"),
         (["--track", "1", "--policy", "nowhere.yaml"], "nowhere.yaml"),
+        (["--track", "1", "--plot", "nowhere/life.svg"], "nowhere/life.svg: can't be written"),
+        (["--detections-field", "predictions"], "--detections-field: only with --format fiftyone"),
     ],
 )
 def test_what_can_t_be_answered_is_said_in_a_line(
@@ -109,4 +111,6 @@ def test_of_several_sequences_one_has_to_be_named(tmp_path: Path, capsys: pytest
         write_mot(scene(seed, length=20), tmp_path)
     assert run(["explain", str(tmp_path), "--format", "mot", "--track", "1"]) == MISUSED
     assert "name one with --sequences" in capsys.readouterr().err
+    assert run(["explain", str(tmp_path), "--format", "mot", "--json"]) == 0
+    assert [one["sequence"] for one in json.loads(capsys.readouterr().out)] == ["scene-1", "scene-2"]
     assert run(["explain", str(tmp_path), "--format", "mot", "--track", "1", "--sequences", "scene-2"]) == 0

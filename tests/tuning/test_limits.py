@@ -62,7 +62,13 @@ def test_without_limits_the_curve_is_what_it_was() -> None:
 
 @pytest.mark.parametrize(
     ("text", "values"),
-    [("0.5,0.1,0.5", (0.1, 0.5)), ("0:0.3:0.1", (0.0, 0.1, 0.2, 0.3)), ("0.5", (0.5,)), ("0.2:0.2:1", (0.2,))],
+    [
+        ("0.5,0.1,0.5", (0.1, 0.5)),
+        ("0:0.3:0.1", (0.0, 0.1, 0.2, 0.3)),
+        ("0.5", (0.5,)),
+        ("0.2:0.2:1", (0.2,)),
+        ("0:4e-13:1e-13", (0.0,)),
+    ],
 )
 def test_a_grid_is_read(text: str, values: tuple[float, ...]) -> None:
     assert parse_grid(text, "--grid") == values
@@ -76,6 +82,9 @@ def test_a_grid_is_read(text: str, values: tuple[float, ...]) -> None:
         ("1:0:0.1", "START ≤ STOP"),
         ("0,2", "from 0 to 1"),
         ("0:1:1e-9", "steps"),
+        ("0:1:nan", "STEP over 0"),
+        ("nan:1:0.1", "START ≤ STOP"),
+        ("inf:inf:1", "steps"),
     ],
 )
 def test_a_grid_that_makes_no_sense_is_quoted(text: str, problem: str) -> None:

@@ -156,16 +156,17 @@ def test_answers_stand_for_all_decided_tracks_of_their_stratum_and_silent_strata
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"weight": 0.5}, "weight"),
-        ({"answer": "cannot_tell"}, "answer"),
-        ({"probability": 1.5}, "probability"),
-        ({"stratum": "other"}, "stratum"),
+        ({"weight": 0.5}, "weight is"),
+        ({"answer": "cannot_tell"}, "answer is"),
+        ({"probability": 1.5}, "probability is"),
+        ({"stratum": "other"}, "stratum is"),
+        ({"epoch": float("inf")}, "cannot convert float infinity to integer; write"),
     ],
 )
 def test_a_line_that_is_wrong_is_named_with_its_field(tmp_path: Path, change: Table, told: str) -> None:
     file = tmp_path / "answers.jsonl"
     file.write_text(json.dumps(line()) + "\n" + json.dumps(line() | change) + "\n")
-    with pytest.raises(ReviewsError, match=rf"line 2: {told} is"):
+    with pytest.raises(ReviewsError, match=rf"line 2: {told}"):
         read_answers(str(file))
 
 
@@ -338,6 +339,11 @@ def test_an_export_says_the_same_as_the_store_but_for_how_many_were_decided(site
         (["a", "--format", "mot"], "TRUTH"),
         (["a", "b", "--format", "mot", "--policy", "p"], "--policy"),
         (["--reviews", "."], "there is no store"),
+        (["--reviews", "c", "--folds", "3", "--jobs", "1", "--no-cache"], "--folds, --jobs: not with --reviews"),
+        (["a", "--format", "tertium", "--reviews", "c", "--fps", "9"], "--fps: not with --reviews"),
+        (["a", "b", "--format", "coco", "--class-name", "person"], "--class-name: only with --format mot"),
+        (["a", "b", "--format", "mot", "--truth-field", "x"], "--truth-field: only with --format fiftyone"),
+        (["a", "b", "--format", "mot", "--summary", "s", "--report", "s"], "s: is to hold two results"),
     ],
 )
 def test_options_that_make_no_sense_together_are_named(

@@ -133,10 +133,22 @@ def test_the_command_writes_a_policy_that_loads_and_its_figures(folder: Path, tm
         assert (judged.thresholds.yes, judged.thresholds.no) == (chosen["yes"], chosen["no"])
 
 
-def test_an_objective_that_makes_no_sense_is_refused_in_one_line(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        (["--objective", "targets:precission=.9"], "precission"),
+        (["--name", ""], "--name '': has 0 letters; give 1 to 64"),
+        (["--group", f"{'y' * 300}=scene-0"], "has 300 letters; give 1 to 256"),
+        (["--summary", "nowhere/s.json"], "nowhere/s.json: can't be written (there is no folder"),
+        (["--report", "."], "can't be written (Is a directory)"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_one_line_before_anything_is_worked_out(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], problem: str
 ) -> None:
     words = ["tune", str(folder), str(folder), "--format", "mot", "--out", str(tmp_path / "p.yaml")]
-    assert run([*words, "--objective", "targets:precission=.9"]) != 0
-    assert "precission" in capsys.readouterr().err
+    assert run([*words, *more]) != 0
+    error = capsys.readouterr().err
+    assert problem in error
+    assert error.count("\n") == 1
     assert not (tmp_path / "p.yaml").exists()

@@ -20,6 +20,13 @@ def messages() -> Console:
     return Console(stderr=True, highlight=False)
 
 
+def plain(text: str) -> str:
+    """Somebody's own words, such as names and paths, for what is printed: brackets in them are no styles."""
+    from rich.markup import escape  # noqa: PLC0415  # rich is slow to load
+
+    return escape(text)
+
+
 class Bar:
     """A progress bar over frames; without a terminal it shows nothing."""
 
@@ -30,7 +37,7 @@ class Bar:
     def name(self, what: str) -> None:
         """What is worked on now."""
         if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, description=what)
+            self._progress.update(self._task, description=plain(what))
 
     def advance(self, frames: int) -> None:
         """So many more frames are done."""
@@ -77,6 +84,6 @@ def steps_of(what: str) -> Generator[Callable[[str, int, int], None]]:
         task = progress.add_task(what, total=None)
 
         def say(what: str, done: int, steps: int) -> None:
-            progress.update(task, description=what, completed=done, total=steps)
+            progress.update(task, description=plain(what), completed=done, total=steps)
 
         yield say

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import messages, steps_of
+from .console import steps_of
 from .failure import MISUSED, CommandError
-from .output import written
+from .output import check_places, written
 from .policy_file import policy_at
 from .recording_options import (
     MEASURING,
@@ -161,6 +161,7 @@ def evaluate(  # noqa: PLR0913  # the options of the command line
 
     if decisions is not None and against is not None:
         raise CommandError("--against replays a second policy, --decisions is of one; leave one out", MISUSED)
+    check_places(json_file)
     metrics = tuple(find_metric(name) for name in metric or [])
     first, second = policy_at(policy), None if against is None else policy_at(against)
     with steps_of("reading; the first time the engine is compiled, too, for half a minute") as say:
@@ -180,8 +181,6 @@ def evaluate(  # noqa: PLR0913  # the options of the command line
             cache_of(no_cache),
             None if tables is None else Tables(tables, tables_format.value),
         )
-        for warning in (warning for one in labelled for warning in one.warnings):
-            messages().print(f"[yellow]warning[/yellow] {warning}", soft_wrap=True)
         found = (
             work.of_policies(labelled, first, second, failed, say)
             if decisions is None

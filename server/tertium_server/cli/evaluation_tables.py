@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .console import messages
+from .console import messages, plain
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -28,12 +28,12 @@ def show(found: dict[str, Any]) -> None:
         soft_wrap=True,
     )
     for warning in found["warnings"]:
-        console.print(f"[yellow]warning[/yellow] {warning}", soft_wrap=True)
+        console.print(f"[yellow]warning[/yellow] {plain(warning)}", soft_wrap=True)
 
 
 def _policy(found: dict[str, Any]) -> None:
     console, policy = messages(), found["policy"]
-    console.print(f"policy {policy['name']} {policy['version']}", style="bold")
+    console.print(f"policy {plain(policy['name'])} {policy['version']}", style="bold")
     console.print(_figures(found["units"]))
     console.print(_more(found))
     console.print(_confusion(found["confusion"]))
@@ -42,9 +42,9 @@ def _policy(found: dict[str, Any]) -> None:
             console.print(_slices(way, parts))
     for name, values in found["metrics"].items():
         said = ", ".join(
-            f"{key} {_figure(value)}" if key != "value" else _figure(value) for key, value in values.items()
+            f"{plain(key)} {_figure(value)}" if key != "value" else _figure(value) for key, value in values.items()
         )
-        console.print(f"{name}: {said}", soft_wrap=True)
+        console.print(f"{plain(name)}: {said}", soft_wrap=True)
 
 
 def _table(*columns: str) -> Table:
@@ -62,7 +62,7 @@ def _rows_of(units: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     for unit, parts in units.items():
         rows.append((_UNITS[unit], parts["overall"]))
         if len(parts["classes"]) > 1:
-            rows += [(f"  {name}", one) for name, one in parts["classes"].items()]
+            rows += [(f"  {plain(name)}", one) for name, one in parts["classes"].items()]
     return rows
 
 
@@ -101,9 +101,9 @@ def _more(found: dict[str, Any]) -> Table:
 
 
 def _confusion(matrix: dict[str, Any]) -> Table:
-    table = _table("there was ↓  said →", *matrix["columns"])
+    table = _table("there was ↓  said →", *map(plain, matrix["columns"]))
     for name, counts in zip(matrix["rows"], matrix["counts"], strict=True):
-        table.add_row(name, *(f"{count:,}" for count in counts))
+        table.add_row(plain(name), *(f"{count:,}" for count in counts))
     return table
 
 
@@ -111,7 +111,7 @@ def _slices(way: str, parts: dict[str, Any]) -> Table:
     table = _table(f"by {way}", "objects", "precision of YES", "recall of YES", "F1 of YES", "cases MAYBE")
     for name, one in list(parts.items())[:_MOST_SLICES]:
         table.add_row(
-            name,
+            plain(name),
             f"{one['objects']:,}",
             _figure(one["yes"]["precision"]),
             _figure(one["yes"]["recall"]),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import messages, progress_of, waiting
+from .console import messages, plain, progress_of, waiting
 from .failure import MISUSED, CommandError
 from .policy_file import policy_at
 from .recording_options import (
@@ -103,7 +103,12 @@ def explain(  # noqa: PLR0913  # the options of the command line
         ),
     ] = None,
     json_out: Annotated[
-        bool, typer.Option("--json", help="Write JSON, with every frame, in place of tables.", rich_help_panel=RESULTS)
+        bool,
+        typer.Option(
+            "--json",
+            help="Write JSON, with every frame, in place of tables; of several sequences a list.",
+            rich_help_panel=RESULTS,
+        ),
     ] = False,
 ) -> None:
     """The command; HELP says what it does."""
@@ -118,14 +123,21 @@ def explain(  # noqa: PLR0913  # the options of the command line
 
         warm_up()
     reviewed = _reviewed(reviews)
+    documents = []
     for sequence in recorded:
         lives = _watch(sequence, judge, track, reviewed, client_tracks=client_tracks)
-        _write(sequence, lives, track, frame, most, json_out=json_out)
-        if plot is not None and track is not None:
-            from tertium_server.tuning.life_plot import draw  # noqa: PLC0415  # loads matplotlib
+        if json_out:
+            from .explain_tables import document  # noqa: PLC0415  # loads rich
 
-            draw(lives.frames[track], f"{sequence.name}, track {track}, policy {lives.policy_version}", plot)
-            messages().print(f"wrote {plot}", soft_wrap=True)
+            documents.append(document(sequence.name, lives, track, frame))
+        else:
+            _show(sequence, lives, track, frame, most)
+        if plot is not None and track is not None:
+            _draw(sequence, lives, track, plot)
+    if json_out:
+        # Of several sequences a list, so that all of it is one JSON text.
+        json.dump(documents if len(documents) > 1 else documents[0], sys.stdout, indent=2, allow_nan=False)
+        sys.stdout.write("\n")
 
 
 def _check_asked(track: int | None, frame: int | None, plot: Path | None) -> None:
@@ -164,15 +176,20 @@ def _watch(
         return watch_lives(sequence, policy, wanted, client_tracks=client_tracks, answers=answers, progress=bar.advance)
 
 
-def _write(
-    sequence: Sequence, lives: Lives, track: int | None, frame: int | None, most: int, *, json_out: bool
-) -> None:
-    from .explain_tables import document, show_frame, show_life, show_list  # noqa: PLC0415  # loads rich
+def _draw(sequence: Sequence, lives: Lives, track: int, plot: Path) -> None:
+    from tertium_server.tuning.life_plot import draw  # noqa: PLC0415  # loads matplotlib
 
-    if json_out:
-        json.dump(document(sequence.name, lives, track, frame), sys.stdout, indent=2)
-        sys.stdout.write("\n")
-    elif track is None:
+    try:
+        draw(lives.frames[track], f"{sequence.name}, track {track}, policy {lives.policy_version}", plot)
+    except OSError as error:
+        raise CommandError(f"{plot}: can't be written ({error.strerror or error}); choose another file") from error
+    messages().print(f"wrote {plain(str(plot))}", soft_wrap=True)
+
+
+def _show(sequence: Sequence, lives: Lives, track: int | None, frame: int | None, most: int) -> None:
+    from .explain_tables import show_frame, show_life, show_list  # noqa: PLC0415  # loads rich
+
+    if track is None:
         show_list(sequence.name, lives, most)
     elif frame is None:
         show_life(sequence.name, lives, track)

@@ -14,6 +14,7 @@ from tertium_server.engine import EventType, Verdict
 from tertium_server.engine.explaining import Explanation, Part
 from tertium_server.engine.ruling import FAR
 
+from .console import plain
 from .failure import CommandError
 
 if TYPE_CHECKING:
@@ -41,12 +42,12 @@ def show_list(name: str, lives: Lives, most: int) -> None:
     for one in chosen[:most]:
         answer = lives.answers.get(one.track)
         table.add_row(
-            str(one.track), one.class_name, f"{one.first_frame}-{one.last_frame}", str(one.hits), str(one.misses),
+            str(one.track), plain(one.class_name), f"{one.first_frame}-{one.last_frame}", str(one.hits), str(one.misses),
             f"{one.probability:.3f}", str(one.changes), _verdict(one.verdict),
             *["" if answer is None else _verdict(answer.verdict)] * bool(lives.answers),
         )  # fmt: skip
     console = _console()
-    console.print(f"[bold]{name}[/bold]: {len(chosen)} tracks, policy {lives.policy_version}")
+    console.print(f"[bold]{plain(name)}[/bold]: {len(chosen)} tracks, policy {lives.policy_version}")
     console.print(table)
     if len(chosen) > most:
         console.print(f"{len(chosen) - most} more; --most {len(chosen)} lists all. --track N explains one.")
@@ -58,7 +59,7 @@ def show_life(name: str, lives: Lives, track: int) -> None:
     summary = next(one for one in lives.summaries if one.track == track)
     lag = f", decision_lag {lives.decision_lag}" if lives.decision_lag else ""
     console.print(
-        f"[bold]{name}, track {track}[/bold], {summary.class_name}: frames {summary.first_frame} to {summary.last_frame}, "
+        f"[bold]{plain(name)}, track {track}[/bold], {plain(summary.class_name)}: frames {summary.first_frame} to {summary.last_frame}, "
         f"{summary.hits} hits, {summary.misses} misses, policy {lives.policy_version}{lag}",
         soft_wrap=True,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TextIO
 
-from .failure import CommandError
+from .failure import MISUSED, CommandError
 
 STDOUT = "-"
 """Means standard output."""
@@ -51,6 +52,30 @@ def written(place: str | Path) -> Generator[TextIO]:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_places(*places: str | None) -> None:
+    """Says at once where a file can't be written, not when all work is done. URLs are not asked.
+
+    Raises:
+        CommandError: one can't, or is named twice.
+    """
+    given = [place for place in places if place is not None]
+    twice = next((place for place in given if given.count(place) > 1), None)
+    if twice is not None:
+        raise CommandError(f"{twice}: is to hold two results; give each a file of its own", MISUSED)
+    for place in places:
+        if place is None or place == STDOUT or "://" in place:
+            continue
+        target = Path(place).resolve()
+        folder = target.parent
+        with _openable(Path(place)):
+            if target.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            if not folder.is_dir():
+                raise FileNotFoundError(errno.ENOENT, f"there is no folder {folder}")
+            if not os.access(folder, os.W_OK) and not target.exists():
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 @contextlib.contextmanager

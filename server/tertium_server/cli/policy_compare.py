@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import messages, progress_of, waiting
+from .console import messages, plain, progress_of, waiting
 from .failure import CommandError
 from .recording_options import Format
 
@@ -121,7 +121,7 @@ def _counts_table(comparison: Comparison) -> Table:
                 else f"[bold]{counts[was, becomes]:,}[/bold]"
                 for becomes in reversed(Verdict)
             ]
-            table.add_row(name if was is Verdict.YES else "", was.name, *cells)
+            table.add_row(plain(name) if was is Verdict.YES else "", was.name, *cells)
     return table
 
 
@@ -134,9 +134,9 @@ def _examples_table(examples: list[Example]) -> Table:
         table.add_column(column, overflow="fold")
     for each in examples:
         table.add_row(
-            each.class_name,
+            plain(each.class_name),
             f"{each.old.name} -> {each.new.name}",
-            each.sequence,
+            plain(each.sequence),
             str(each.frame),
             ", ".join(f"{side:.0f}" for side in each.box),
             f"{each.score:.3f}",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import messages, steps_of
-from .failure import CommandError
+from .console import messages, plain, steps_of
+from .failure import MISUSED, CommandError
 
 if TYPE_CHECKING:
     from tertium_server.tuning.cache import ReplayCache
@@ -213,6 +213,34 @@ def cache_of(no_cache: bool) -> ReplayCache | None:  # noqa: FBT001  # an option
     return None if no_cache else ReplayCache(default_folder())
 
 
+def given_besides(context: typer.Context, allowed: Collection[str]) -> list[str]:
+    """What stands on the command line besides these parameters, as people write it."""
+    found = []
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is not None and source.name == "COMMANDLINE" and parameter.name not in allowed:
+            is_option = parameter.param_type_name == "option"
+            found.append(parameter.opts[0] if is_option else (parameter.name or "").upper())
+    return found
+
+
+def check_reading(format_name: Format, options: Options) -> None:
+    """Says so where an option is one of other formats.
+
+    Raises:
+        CommandError: it is.
+    """
+    from tertium_server.tuning.readers import Options as Defaults  # noqa: PLC0415  # slow to load
+
+    for option, of, value, default in (
+        ("--class-name", Format.MOT, options.class_name, Defaults().class_name),
+        ("--detections-field", Format.FIFTYONE, options.detections_field, ""),
+        ("--truth-field", Format.FIFTYONE, options.truth_field, ""),
+    ):
+        if value != default and format_name is not of:
+            raise CommandError(f"{option}: only with --format {of}; leave it out", MISUSED)
+
+
 Say = Callable[[str, int, int], None]
 """Hears what is being done, and how many of how many steps are done."""
 
@@ -228,10 +256,11 @@ def read_recordings(detections: str, format_name: Format, options: Options, patt
     """Recorded sequences, with a bar while they are read; what is odd about them is told."""
     from tertium_server.tuning.readers import read_detections  # noqa: PLC0415  # slow to load
 
+    check_reading(format_name, options)
     with steps_of("reading") as say:
         recorded = read_detections(detections, format_name.value, options, pattern, mirrors=mirrors_of(say))
     for warning in (warning for sequence in recorded for warning in sequence.warnings):
-        messages().print(f"[yellow]warning[/yellow] {warning}", soft_wrap=True)
+        messages().print(f"[yellow]warning[/yellow] {plain(warning)}", soft_wrap=True)
     return recorded
 
 
@@ -241,6 +270,7 @@ def read_pairs(
     """The sequences that can be read, and why the others can't, by name."""
     from tertium_server.tuning.readers import read_labelled  # noqa: PLC0415  # slow to load
 
+    check_reading(format_name, options)
     failed: dict[str, str] = {}
 
     def note(name: str, error: ReadError) -> None:

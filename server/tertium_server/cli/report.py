@@ -12,7 +12,7 @@ from rich.table import Table
 
 from tertium_server.tuning.summary import SequenceSummary, total
 
-from .console import messages
+from .console import messages, plain
 from .output import written
 
 _STYLES = {"YES": "green", "MAYBE": "yellow", "NO": "red"}
@@ -48,7 +48,7 @@ def _table(summaries: list[SequenceSummary], policy_version: str) -> Table:
 
 def _cells(summary: SequenceSummary) -> tuple[str, ...]:
     return (
-        summary.sequence,
+        plain(summary.sequence),
         f"{summary.frames:,}",
         f"{summary.detections:,}",
         *(f"{summary.verdicts[name]:,}" for name in ("YES", "MAYBE", "NO")),

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import messages, steps_of, waiting
+from .console import messages, plain, steps_of, waiting
 from .failure import MISUSED, CommandError
-from .output import STDOUT, written
+from .output import STDOUT, check_places, written
 from .recording_options import (
     RESULTS,
     BackendOption,
@@ -32,6 +32,7 @@ from .recording_options import (
     UnitName,
     cache_of,
     check_failed,
+    given_besides,
     jobs_of,
     mirrors_of,
     read_pairs,
@@ -57,7 +58,15 @@ _TUNING = "The tuning"
 _REVIEWS = "By what people answered"
 
 
+_WITH_REVIEWS = frozenset(
+    {"detections", "out", "format", "reviews", "policy", "summary", "name", "objective", "bounds", "grid", "seed"}
+    | {"no_cache", "sequences"}
+)
+"""What is asked together with --reviews; all else is of recordings with truth."""
+
+
 def tune(  # noqa: PLR0913  # the options of the command line
+    context: typer.Context,
     detections: OptionalDetectionsArgument = None,
     truth: OptionalTruthArgument = None,
     *,
@@ -184,13 +193,9 @@ def tune(  # noqa: PLR0913  # the options of the command line
     if reviews is not None:
         asked = ReviewTuneRequest(
             reviews=reviews, policy=policy, detections=detections, out=out, summary=summary, name=name,
-            objective=objective, bounds=bounds, grid=grid, seed=seed, sequences=sequences,
+            objective=objective, bounds=bounds, grid=grid, seed=seed, sequences=sequences, no_cache=no_cache,
         )  # fmt: skip
-        given = {
-            "TRUTH": truth, "--report": report, "--unit": unit, "--iou-grid": iou_grid, "--group": group,
-            "--decision-lag": decision_lag,
-        }  # fmt: skip
-        asked.check(format, [option for option, value in given.items() if value])
+        asked.check(format, given_besides(context, _WITH_REVIEWS))
         asked.run()
         return
     if detections is None or truth is None or format is None:
@@ -210,6 +215,7 @@ def tune(  # noqa: PLR0913  # the options of the command line
     from tertium_server.tuning.tune import tune as tune_policy  # noqa: PLC0415
     from tertium_server.tuning.units import Unit  # noqa: PLC0415
 
+    check_places(out, summary, report)
     options = TuneOptions(
         objective=parse_objective(objective),
         matching=Matching(Rule(matching.value), iou),
@@ -238,7 +244,7 @@ def tune(  # noqa: PLR0913  # the options of the command line
     if report is not None:
         _write_report(report, tuned)
     if out != STDOUT:
-        messages().print(f"wrote {out}, policy {tuned.policy.version}", soft_wrap=True)
+        messages().print(f"wrote {plain(out)}, policy {tuned.policy.version}", soft_wrap=True)
     check_failed(tuned.summary["failed_sequences"])
 
 
@@ -270,7 +276,7 @@ def _show(tuned: Tuning) -> None:
     for name, chosen in summary["thresholds"]["classes"].items():
         raw, calibrated, fused = (held[which]["classes"][name] for which in ("raw", "calibrated", "fused"))
         table.add_row(
-            name,
+            plain(name),
             f"{raw['objects']:,}",
             f"{_figure(raw['best_f1_by_fold'])} → {_figure(fused['best_f1_by_fold'])}",
             f"{_figure(calibrated.get('log_loss'))} → {_figure(fused.get('log_loss'))}",
@@ -287,9 +293,9 @@ def _show(tuned: Tuning) -> None:
     _show_gain(held["gain"]["overall"], held["gain_over_calibrated"]["overall"])
     for name, one in summary["guard"].items():
         if one["rung"] in _RUNGS:
-            console.print(f"[yellow]{name}[/yellow]: {_RUNGS[one['rung']]}", soft_wrap=True)
+            console.print(f"[yellow]{plain(name)}[/yellow]: {_RUNGS[one['rung']]}", soft_wrap=True)
     for warning in summary["warnings"]:
-        console.print(f"[yellow]warning[/yellow] {warning}", soft_wrap=True)
+        console.print(f"[yellow]warning[/yellow] {plain(warning)}", soft_wrap=True)
 
 
 def _show_gain(gain: dict[str, Any], pooled: dict[str, Any]) -> None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .console import messages, steps_of
+from .console import messages, plain, steps_of
 from .failure import MISUSED, CommandError
-from .output import STDOUT, written
+from .output import STDOUT, check_places, written
 from .policy_file import policy_at
 from .recording_options import Format, mirrors_of
 from .review_store import open_store_of
@@ -33,6 +33,7 @@ class ReviewTuneRequest:
     grid: str | None
     seed: int
     sequences: str
+    no_cache: bool
 
     def check(self, form: Format | None, unfit: list[str]) -> None:
         """Says so where options don't go together.
@@ -56,6 +57,7 @@ class ReviewTuneRequest:
         from tertium_server.tuning.reviewed.tune import tune_on_reviews  # noqa: PLC0415
         from tertium_server.tuning.reviewed.work import ReviewTuneOptions  # noqa: PLC0415
 
+        check_places(self.out, self.summary)
         options = ReviewTuneOptions(
             objective=parse_objective(self.objective),
             limits=make_limits(self.bounds, self.grid),
@@ -64,7 +66,11 @@ class ReviewTuneRequest:
         )
         start = policy_at(self.policy)
         with steps_of("reading; the first time the engine is compiled, too, for half a minute") as say:
-            runs = None if self.detections is None else read_runs(self.detections, self.sequences, mirrors_of(say))
+            runs = (
+                None
+                if self.detections is None
+                else read_runs(self.detections, self.sequences, mirrors_of(say, no_cache=self.no_cache))
+            )
             tuned = tune_on_reviews(read_answers(self.reviews), start, runs, options, say)
         _show(tuned.summary)
         with written(self.out) as file:
@@ -73,7 +79,7 @@ class ReviewTuneRequest:
             with written(self.summary) as file:
                 file.write(json.dumps(tuned.summary, indent=2, allow_nan=False) + "\n")
         if self.out != STDOUT:
-            messages().print(f"wrote {self.out}, policy {tuned.policy.version}", soft_wrap=True)
+            messages().print(f"wrote {plain(self.out)}, policy {tuned.policy.version}", soft_wrap=True)
 
 
 def read_answers(where: str) -> Reviews:
@@ -115,7 +121,7 @@ def _show(summary: dict[str, Any]) -> None:
         table.add_column(column, justify="left" if column == "class" else "right", no_wrap=True)
     for name, one in summary["classes"].items():
         before, after = one["as_it_was"], one["held_out"] or one["all_data"]
-        table.add_row(name)
+        table.add_row(plain(name))
         for which, figures, pair in (("  before", before, before["thresholds"]), ("  tuned", after, one["thresholds"])):
             table.add_row(
                 which,
@@ -126,7 +132,7 @@ def _show(summary: dict[str, Any]) -> None:
     console = messages()
     console.print(table)
     for warning in summary["warnings"]:
-        console.print(f"[yellow]{warning}[/yellow]", soft_wrap=True)
+        console.print(f"[yellow]{plain(warning)}[/yellow]", soft_wrap=True)
     if not summary["replayed"]:
         console.print("no recordings: tracks have the probability they were decided with", soft_wrap=True)
     console.print(

@@ -105,7 +105,7 @@ class Work:
             "failed_sequences": dict(failed),
             "policy": _name(policies[0]),
             **self._figures(first),
-            "warnings": list(first.warnings),
+            "warnings": [*first.warnings, *(text for one in first.judged for text in one.labelled.warnings)],
         }
         if len(evaluations) > 1:
             second = evaluations[1]

@@ -109,8 +109,8 @@ def _numbers(path: Path, rows: Sequence[_Row], name: str) -> NDArray[np.float64]
             raise ReadError(
                 Place(path, line, name), f"is {cells[column]!r}, which is no number", "replay anew"
             ) from None
-        if not np.isfinite(numbers[place]):
-            raise ReadError(Place(path, line, name), f"is {cells[column]}", "replay anew")
+        if not 0.0 <= numbers[place] <= 1.0:  # NaN is not, either
+            raise ReadError(Place(path, line, name), f"is {cells[column]}, no probability", "replay anew")
     return numbers
 
 

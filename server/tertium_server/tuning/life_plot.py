@@ -28,7 +28,7 @@ def draw(frames: Sequence[LifeFrame], title: str, path: Path) -> None:
     """Writes the picture of a life, as the name's ending says: .png or .svg. The same life gives the same file."""
     figure = Figure(figsize=_SIZE, layout="constrained")
     top, middle, bottom = figure.subplots(3, 1, sharex=True)
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)  # a name may have dollars in it
     _probabilities(top, frames)
     _levels(middle, frames)
     _parts(bottom, frames)

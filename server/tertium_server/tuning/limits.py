@@ -93,11 +93,11 @@ def parse_grid(text: str, option: str, least: float = 0.0) -> tuple[float, ...]:
     parts = text.split(":")
     if len(parts) == _RANGE_PARTS:
         start, stop, step = _numbers(parts, f"{option} {text}")
-        if step <= 0.0 or stop < start or (stop - start) / step > MOST_STEPS:
+        if not (step > 0.0 and stop >= start and (stop - start) / step <= MOST_STEPS):  # NaN is not, either
             raise LimitError(f"{option} {text}: give START ≤ STOP and a STEP over 0, of {MOST_STEPS} steps at most")
         count = int((stop - start) / step + _ROUNDING) + 1
         # Twelve decimals: 0:1:.1 has 0.3, not 0.30000000000000004.
-        values = tuple(round(start + place * step, 12) for place in range(count))
+        values = tuple(dict.fromkeys(round(start + place * step, 12) for place in range(count)))
     else:
         values = tuple(sorted(set(_numbers(text.split(","), f"{option} {text}"))))
     if not all(least <= value <= 1.0 for value in values):

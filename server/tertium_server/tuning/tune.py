@@ -26,6 +26,7 @@ from .judged import judge
 from .limits import Limits
 from .matching import Matches, Rule, match
 from .objectives import F1, Objective, write_objective
+from .policy_names import check_names
 from .provenance import provenance
 from .readers import Labelled
 from .reference import DecidedScores
@@ -120,7 +121,9 @@ def tune(
     Raises:
         UndeterminedError: there is no object, no detection, or no right one.
         ReplayError: the engine refused a frame of every sequence.
+        PolicyNameError: no policy can be called so, or have such a group.
     """
+    check_names(options.name, options.groups)
     start = default_policy()
     start = start.model_copy(
         update={"tracker": start.tracker.model_copy(update={"decision_lag": options.decision_lag})}

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
+from .checks import check_class_names
+from .errors import Place
 from .sequence import Sequence
 from .truth import Truth
 
@@ -49,6 +53,14 @@ class Options:
 
     truth_field: str = ""
     """The field with the truth (fiftyone); empty: "ground_truth", or the one whose boxes have no confidence."""
+
+    def __post_init__(self) -> None:
+        """Raises where no class can be called so.
+
+        Raises:
+            ReadError: it can't.
+        """
+        check_class_names(np.array([self.class_name], np.str_), lambda _, name: Place(name), "--class-name")
 
 
 class Format(Protocol):

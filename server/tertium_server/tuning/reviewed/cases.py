@@ -108,7 +108,7 @@ def _parsed(path: Path, lines: Iterable[str]) -> Iterator[ReviewedTrack]:
             yield _track(json.loads(line))
         except KeyError as error:
             raise _refused(path, number, f"{error.args[0]} is missing") from error
-        except (ValueError, TypeError, RecursionError) as error:
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise _refused(path, number, str(error)) from error
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from tertium_server.policy import Policy
 from tertium_server.tuning.objectives import Budget, Objective, Targets
+from tertium_server.tuning.policy_names import check_names
 from tertium_server.tuning.readers import Sequence as Recorded
 
 from .cases import Cell, Reviews, ReviewsError
@@ -35,9 +36,11 @@ def tune_on_reviews(
     probability they were decided with, and those that another policy than ``start`` decided are left out.
 
     Raises:
+        PolicyNameError: No policy can be called so.
         ReviewsError: No answer is left, or the objective needs more than answers can tell.
         ReplayError: The engine refused a frame of a recording.
     """
+    check_names(options.name)
     _check(options.objective, has_runs=runs is not None)
     work = _of_recordings(reviews, start, runs, told) if runs is not None else _as_decided(reviews, start)
     told("thresholds", 1, 2)
