@@ -115,6 +115,16 @@ def test_a_vote_that_is_taken_back_and_cast_anew_is_one_final_verdict_and_a_revi
     assert desk.value("tertium_review_deadline_missed_total", source="maybe") == 1
 
 
+def test_a_clock_that_goes_backwards_takes_no_time_back(desk: Counted) -> None:
+    desk.office.book([booking(1)])
+    (lease,) = desk.office.lease("anna")
+    desk.clock.pass_by(-50)
+    desk.office.vote(lease.case.id, "anna", lease.token, Answer.YES)
+    for what in ("handling", "resolution"):
+        assert desk.value(f"tertium_review_{what}_seconds_count", source="maybe") == 1
+        assert desk.value(f"tertium_review_{what}_seconds_sum", source="maybe") == 0
+
+
 def test_the_time_of_anothers_lease_is_not_that_of_a_vote(desk: Counted) -> None:
     (case,) = desk.office.book([booking(1)])
     (lease,) = desk.office.lease("anna")

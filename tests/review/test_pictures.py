@@ -187,17 +187,33 @@ class TestGallery:
         assert gallery.delete(stored_before=6) == 1
         assert [each.frame_index for each in gallery.pictures(case)] == [11]
 
-    def test_retention_lets_go_of_what_was_closed_long_ago(self, sqlite: Database, tmp_path: Path) -> None:
-        gallery = Gallery(sqlite, Blobs(str(tmp_path / "blobs")))
-        old, recent, waiting = office(sqlite).book([booking(1), booking(2), booking(3)])
+    def test_retention_lets_go_of_what_was_closed_long_ago(self, store: Database, tmp_path: Path) -> None:
+        gallery = Gallery(store, Blobs(str(tmp_path / "blobs")))
+        old, recent, waiting = office(store).book([booking(1), booking(2), booking(3)])
         for case in (old, recent, waiting):
             gallery.take(case, [sent(10)])
-        with sqlite.write() as connection:
+        with store.write() as connection:
             cases = review.cases
             connection.execute(update(cases).where(cases.c.id == old).values(state="closed", closed_at=1))
             connection.execute(update(cases).where(cases.c.id == recent).values(state="closed", closed_at=2**60))
-        assert gallery.retain(3600) == 1
+            connection.execute(update(review.pictures).values(stored_at=1))
+        assert not gallery.retain(3600)
         assert (gallery.pictures(old), len(gallery.pictures(recent)), len(gallery.pictures(waiting))) == ([], 1, 1)
+
+    def test_pictures_whose_time_has_come_are_deleted_a_few_at_a_time(
+        self, sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(gallery_module, "_DELETIONS_AT_A_TIME", 5)
+        gallery = Gallery(sqlite, Blobs(str(tmp_path / "blobs")))
+        for case in office(sqlite).book([booking(number) for number in range(12)]):
+            gallery.take(case, [sent(10)])
+        with sqlite.write() as connection:
+            connection.execute(update(review.cases).values(state="closed", closed_at=1))
+            connection.execute(update(review.pictures).values(stored_at=1))
+        left: list[int] = []
+        while gallery.retain(3600):
+            left.append(len(files(tmp_path / "blobs")))
+        assert (left, files(tmp_path / "blobs")) == ([7, 2], [])
 
     def test_any_number_of_pictures_is_deleted_at_once(
         self, sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -74,6 +74,7 @@ class ReviewDepartment:
         self.clerk.add_chore(self.office.expire)
         self.clerk.add_chore(self._retain, every=_RETENTION_SECONDS)
         self.clerk.add_chore(self._count, every=_COUNT_SECONDS)
+        self.clerk.add_chore(self._measure, every=_RETENTION_SECONDS)
         self.office.on_answers = self.clerk.nudge
         self.metrics = ReviewMetrics(settings.classes)
         self.metrics.snapshot.clerk = lambda: self.clerk.state
@@ -123,7 +124,9 @@ class ReviewDepartment:
             oldest = oldest_by_source(connection)
         self.metrics.snapshot.cases, self.metrics.snapshot.oldest = cases, oldest
 
-    def _retain(self) -> None:
-        self.gallery.retain(self._settings.evidence_days * _DAY)
+    def _retain(self) -> bool:
+        return self.gallery.retain(self._settings.evidence_days * _DAY)
+
+    def _measure(self) -> None:
         with self.store.read() as connection:
             self.metrics.snapshot.rows = rows_held(connection)

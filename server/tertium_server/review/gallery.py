@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exists, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exists, select, tuple_, update
 
 from tertium_server.logs import Throttle, get_logger
 from tertium_server.review.blobs import Blobs, picture_key
@@ -106,17 +106,23 @@ class Gallery:
         self.sweep()
         return count
 
-    def retain(self, seconds: float) -> int:
-        """Deletes pictures of cases that were closed so long ago; how many."""
-        closed = exists().where(
-            _cases.id == _pictures.case_id,
-            _cases.state.in_([State.CLOSED.value, State.WITHDRAWN.value]),
-            _cases.closed_at < now_micros() - round(seconds * MICROS),
+    def retain(self, seconds: float) -> bool:
+        """Deletes some of the pictures of cases that were closed so long ago; whether there may be more of them."""
+        before = now_micros() - round(seconds * MICROS)
+        due = (
+            select(_pictures.case_id, _pictures.frame_index)
+            .join(review.cases, _cases.id == _pictures.case_id)
+            .where(
+                _pictures.stored_at < before,  # hardly ever after its case was closed, and it has an index
+                _cases.state.in_([State.CLOSED.value, State.WITHDRAWN.value]),
+                _cases.closed_at < before,
+            )
+            .order_by(_pictures.stored_at)
+            .limit(_DELETIONS_AT_A_TIME)
         )
         with self._store.write() as connection:
-            count = forget_pictures(connection, closed)
-        self.sweep()
-        return count
+            count = forget_pictures(connection, tuple_(_pictures.case_id, _pictures.frame_index).in_(due))
+        return self._sweep_some() or count == _DELETIONS_AT_A_TIME
 
     def sweep(self) -> None:
         """Deletes the blobs whose rows are gone. What can't be deleted now is tried again the next time."""

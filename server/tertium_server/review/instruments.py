@@ -91,9 +91,9 @@ class ReviewMetrics(Collector):
                 right = "right" if answer is before.gold_answer else "wrong"
                 self._gold["cannot_tell" if answer is Answer.CANNOT_TELL else right] += 1
             if before.lease_granted_at is not None and not outcome.fenced:  # else the lease is another's
-                self._handling[source].observe((now - before.lease_granted_at) * _MICROS)
+                self._handling[source].observe(_seconds(before.lease_granted_at, now))
             if after.state is State.CLOSED and before.state is not State.CLOSED:
-                self._resolution[source].observe((now - before.opened_at) * _MICROS)
+                self._resolution[source].observe(_seconds(before.opened_at, now))
 
     def booked(self, decisions: Iterable[Decision]) -> None:
         """Decisions were booked that were not there before."""
@@ -207,6 +207,11 @@ class ReviewMetrics(Collector):
 
     def _by_class_and_source(self) -> Counter[tuple[str, str]]:
         return Counter({(name, source.value): 0 for name in self._classes for source in Source})
+
+
+def _seconds(since: int, now: int) -> float:
+    """Never less than 0: clocks are set, those of two servers differ, and a sum that falls is taken for a restart."""
+    return max(0, now - since) * _MICROS
 
 
 def _counter(name: str, text: str, label: str, counts: Counter[str]) -> CounterMetricFamily:
