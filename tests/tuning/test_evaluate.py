@@ -11,6 +11,7 @@ import pytest
 
 from tertium_server.engine import Verdict
 from tertium_server.policy import Policy, default_policy
+from tertium_server.tuning.assigning import Task, assign_thresholds
 from tertium_server.tuning.evaluate import EvaluateOptions, Evaluation, compare, evaluate
 from tertium_server.tuning.evaluate_command import Work
 from tertium_server.tuning.evaluate_decisions import read_decisions
@@ -18,9 +19,11 @@ from tertium_server.tuning.evaluate_delays import delays_of
 from tertium_server.tuning.evaluate_metrics import Metric, MetricError, find_metric
 from tertium_server.tuning.evaluate_slices import slices
 from tertium_server.tuning.evaluate_tables import TableError, Tables
-from tertium_server.tuning.figures import Matching
-from tertium_server.tuning.judged import YES, Judged, judge, units_by_verdict
+from tertium_server.tuning.figures import Matching, Scored
+from tertium_server.tuning.judged import YES, Judged, judge, units_by_probability, units_by_verdict
+from tertium_server.tuning.limits import Limits
 from tertium_server.tuning.matching import Label, Rule, match
+from tertium_server.tuning.objectives import Budget
 from tertium_server.tuning.readers import Kind, Labelled, ReadError
 from tertium_server.tuning.replay import ReplayOptions, replay
 from tertium_server.tuning.rows import write_header, write_rows
@@ -384,3 +387,29 @@ def test_a_folder_for_tables_that_cannot_be_made_is_named(tmp_path: Path) -> Non
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(TableError, match="file/tables: can't be written"):
         Tables(tmp_path / "file" / "tables").write(judged_by(POLICY, crowds(1)))
+
+
+SECOND = 1_000_000_000
+
+
+def test_hours_are_those_of_the_clock_where_a_camera_sends_frames_now_and_then() -> None:
+    (one,) = crowds(1)
+    steps = np.full(39, 10 * SECOND)
+    steps[[5, 20]] = -400 * SECOND, 10**9 * SECOND  # clocks that were set, back and to today
+    times = np.concatenate([[0], np.cumsum(steps)])
+    sent = Labelled(replace(one.sequence, times=times), one.truth)
+    found = evaluate(judged_by(POLICY, [sent]), EvaluateOptions(units=(Unit.BOX,)))
+    assert found.describe()["hours"] == pytest.approx((37 * 10 + 3600 + 1 / 25) / 3600)
+    assert evaluated(POLICY).describe()["hours"] == pytest.approx(3 * 40 / 25 / 3600)
+    by_time = slices(found.judged, found.places(), 0)["time"]
+    assert sum(part["objects"] for part in by_time.values()) == found.describe()["units"]["box"]["overall"]["objects"]
+    hourly = Task(objective=Budget(cases_per_hour=20.0), limits=Limits(), groups={})
+    units = {Unit.BOX: units_by_probability(found.judged, found.places(), Unit.BOX)}
+    scored = Scored.of([sent], [sent.sequence.scores], Matching())
+    chosen = assign_thresholds(with_classes(sent), scored, found.places(), units, hourly).chosen["overall"]["box"]
+    assert 0 < chosen["maybe"] <= 22  # 1.1 hours; by frames and their rate it would be none
+
+
+def with_classes(one: Labelled) -> Policy:
+    tree = POLICY.model_dump(mode="json")
+    return Policy.model_validate({**tree, "classes": {name: {} for name in one.sequence.class_names.values()}})

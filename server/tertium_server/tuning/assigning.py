@@ -104,7 +104,7 @@ def assign_thresholds(
         UndeterminedError: there is no object, no detection, or no right one at all.
     """
     tree, labelled = policy.model_dump(mode="json"), scored.labelled
-    hours = [one.sequence.length / one.sequence.fps / 3600.0 for one in labelled]
+    hours = [one.sequence.seconds / 3600.0 for one in labelled]
     allowed = _allowed(policy, scored) if task.leaves_yes_open else {}
     everything = _Chooser(units, task, sum(hours), labelled[0].sequence.class_names, allowed)
     overall, by_class, warnings = everything.choose("")

@@ -108,7 +108,7 @@ class Evaluation:
             }
             units[str(unit)] = {"overall": overall, "classes": classes}
         frames = sum(one.labelled.sequence.length for one in self.judged)
-        seconds = sum(one.labelled.sequence.length / one.labelled.sequence.fps for one in self.judged)
+        seconds = sum(one.labelled.sequence.seconds for one in self.judged)
         return {
             "frames": frames,
             "hours": seconds / 3600.0,

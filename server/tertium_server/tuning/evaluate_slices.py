@@ -91,12 +91,12 @@ def by_size(judged: Sequence[Judged]) -> Slicing:
 def by_time(judged: Sequence[Judged]) -> Slicing:
     """By time since the sequence began, in windows of a round length."""
     times = [one.labelled.sequence.capture_times() * 1e-9 for one in judged]
-    longest = max((float(one[-1]) for one in times if len(one)), default=0.0)
+    longest = max((float(one.max()) for one in times if len(one)), default=0.0)
     window = next((length for length in _WINDOWS if longest < length * MOST_WINDOWS), _WINDOWS[-1])
     count = min(int(longest // window) + 1, MOST_WINDOWS)
     detections, truths = [], []
     for one, of_frames in zip(judged, times, strict=True):
-        windows = np.minimum(of_frames // window, count - 1).astype(np.int64)
+        windows = np.clip(of_frames // window, 0, count - 1).astype(np.int64)  # a clock may have been set back
         first = one.labelled.sequence.first_frame
         detections.append(windows[one.labelled.sequence.frames - first])
         truths.append(windows[one.labelled.truth.frames - first])

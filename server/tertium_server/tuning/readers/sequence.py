@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 NANOSECONDS = 1_000_000_000
 
+LONGEST_PAUSE = 3600 * NANOSECONDS
+"""Between two frames that a camera sends, in nanoseconds: of a longer one this much counts as recorded."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sequence:
@@ -86,6 +89,14 @@ class Sequence:
             return self.times
         times: NDArray[Any] = np.rint(np.arange(self.length, dtype=np.float64) * (NANOSECONDS / self.fps))
         return times.astype(np.int64)
+
+    @property
+    def seconds(self) -> float:
+        """How long it was recorded, by the times of its frames. Clocks that were set, back or by more than LONGEST_PAUSE, are not believed."""
+        if self.times is None:
+            return self.length / self.fps
+        steps = np.clip(np.diff(self.times), 0, LONGEST_PAUSE)
+        return (float(steps.sum()) / NANOSECONDS + 1.0 / self.fps) if self.length else 0.0
 
     @property
     def nominal_fps(self) -> float:

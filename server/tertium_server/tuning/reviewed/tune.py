@@ -111,7 +111,7 @@ def _renumbered(footage: Sequence[Footage], numbers: Mapping[int, int]) -> list[
 
 
 def _hours(runs: Iterable[tuple[str, int, Recorded]]) -> float:
-    return sum(sequence.length / sequence.fps for _, _, sequence in runs) / 3600.0
+    return sum(sequence.seconds for _, _, sequence in runs) / 3600.0
 
 
 def _cells(population: Mapping[Cell, int] | None, wanted: Callable[[Cell], bool]) -> Mapping[Cell, int] | None:
