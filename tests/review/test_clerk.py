@@ -139,6 +139,11 @@ def test_a_batch_that_another_process_books_while_room_is_looked_for_costs_none(
     assert spool.put([booking(1)])
 
 
+def test_a_batch_that_another_process_has_just_finished_stops_no_start(tmp_path: Path) -> None:
+    (tmp_path / ".1-2.json").symlink_to(tmp_path / "renamed")  # listed, and gone when it is looked at
+    assert Spool(tmp_path, 1 << 20).bookings == 0
+
+
 def test_a_damaged_batch_is_set_aside_and_the_others_go_on(tmp_path: Path) -> None:
     spool = Spool(tmp_path, 1 << 20)
     spool.put([booking(1)])

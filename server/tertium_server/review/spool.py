@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -32,8 +33,9 @@ class Spool:
         self._last = 0
         folder.mkdir(parents=True, exist_ok=True)
         for leftover in folder.glob(".*"):
-            if time.time() - leftover.stat().st_mtime > _ABANDONED_SECONDS:
-                leftover.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # another process has finished it a moment ago
+                if time.time() - leftover.stat().st_mtime > _ABANDONED_SECONDS:
+                    leftover.unlink()
         self._bookings = {file.name: len(_read(file) or ()) for file in self._files()}
         self._log = get_logger("review")
 
@@ -65,9 +67,9 @@ class Spool:
                 batch = _read(file)
                 if batch is not None:
                     return file, batch
-                if file.exists():
-                    self._log.error("a batch in the spool is damaged; it is set aside", path=str(file))
+                with contextlib.suppress(FileNotFoundError):  # another process has booked it, or set it aside
                     file.rename(file.with_suffix(".damaged"))
+                    self._log.error("a batch in the spool is damaged; it is set aside", path=str(file))
             self._bookings.clear()
         return None
 
