@@ -11,6 +11,8 @@ from tertium_server.tuning.choosing import choose_thresholds
 from tertium_server.tuning.limits import LimitError, Limits, make_limits, parse_bounds, parse_grid
 from tertium_server.tuning.objectives import F1, Budget, Cost, Objective, Targets
 from tertium_server.tuning.spread import BackendError, Spread
+from tertium_server.tuning.sweep import sweep
+from tertium_server.tuning.thresholds import choose
 from tests.tuning.scattered import scattered
 
 
@@ -53,6 +55,42 @@ def test_no_objective_chooses_beyond_the_limits(objective: Objective) -> None:
         whole = units.curve().at(point.threshold)
         assert (point.tp, point.fp) == (whole.tp, whole.fp)
     assert chosen.total == units.curve().accepted[0]
+
+
+def test_a_grid_under_scores_of_one_does_not_say_that_nothing_is_yes_at_one() -> None:
+    curve = sweep(np.array([0.3, 0.6, 1.0, 1.0]), np.array([0, 0, 1, 0]), 1)
+    limited = Limits(grid=(0.5, 0.9)).of(curve)
+    assert limited.nothing > 1.0
+    assert Limits(grid=(0.5, 1.0)).of(sweep(np.array([0.3, 0.6]), np.array([0, 1]), 1)).nothing == 1.0
+    (warning,) = choose(limited, Cost(fp=9.0, fn=1.0, review=5.0)).warnings
+    assert "scores of 1 can't be kept from YES" in warning
+
+
+@pytest.mark.parametrize(
+    ("grid", "objective", "why"),
+    [
+        (
+            (0.9, 1.0),
+            Targets(precision=0.9),
+            "no threshold reaches a precision of 0.9 (they accept nothing): nothing is YES",
+        ),
+        (
+            (0.5, 1.0),
+            Targets(precision=0.9),
+            "no threshold reaches a precision of 0.9 (the best is 0.500): nothing is YES",
+        ),
+        (
+            (0.9, 1.0),
+            Targets(kept=0.9),
+            "no threshold reaches a share of right detections of 0.9 (they accept nothing right): ",
+        ),
+    ],
+)
+def test_what_limits_leave_out_of_reach_is_told_with_the_best_there_is(
+    grid: tuple[float, ...], objective: Objective, why: str
+) -> None:
+    curve = Limits(grid=grid).of(sweep(np.array([0.3, 0.6, 0.7]), np.array([0, 1, 0]), 1))
+    assert any(text.startswith(why) for text in choose(curve, objective).warnings)
 
 
 def test_without_limits_the_curve_is_what_it_was() -> None:

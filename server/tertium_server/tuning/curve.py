@@ -113,6 +113,9 @@ class Curve:
     negatives: int | None = None
     """What should be turned down, where that can be counted."""
 
+    highest: float | None = None
+    """The highest score, where the thresholds are not the scores; None: it is the last of them."""
+
     obstacle: str = ""
     """Why no threshold can be told from these data; empty where one can."""
 
@@ -154,7 +157,8 @@ class Curve:
     @property
     def nothing(self) -> float:
         """A threshold that accepts none of the data: 1 where all scores are lower, else the float32 just over the highest."""
-        highest = np.float32(self.thresholds[-1]) if len(self) else np.float32(0.0)
+        last = self.thresholds[-1] if len(self) else 0.0
+        highest = np.float32(last if self.highest is None else self.highest)
         return 1.0 if highest < 1.0 else float(np.nextafter(highest, np.float32(np.inf)))
 
     def point(self, index: int) -> Point:

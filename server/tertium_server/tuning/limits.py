@@ -39,7 +39,8 @@ class Limits:
             return curve
         index = np.searchsorted(curve.thresholds, values, side="left")
         tp, fp, found = (np.append(column, 0)[index] for column in (curve.tp, curve.fp, curve.found))
-        return replace(curve, thresholds=values, exported=values.copy(), tp=tp, fp=fp, found=found)
+        highest = float(curve.thresholds[-1])
+        return replace(curve, thresholds=values, exported=values.copy(), tp=tp, fp=fp, found=found, highest=highest)
 
     def _values(self, curve: Curve) -> Floats | None:
         low, high = self.bounds or (-np.inf, np.inf)

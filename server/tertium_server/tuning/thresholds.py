@@ -176,7 +176,7 @@ def _reaching(pairs: Pairs, targets: Targets) -> tuple[Counts, Counts, tuple[str
         precision = curve.precision
         precise = np.append(np.flatnonzero(precision >= targets.precision), len(curve))
         if len(precise) == 1:
-            best = f"the best is {precision.max():.3f}"
+            best = f"the best is {np.nanmax(precision):.3f}" if curve.accepted.any() else "they accept nothing"
             warnings.append(f"no threshold reaches a precision of {targets.precision:g} ({best}): nothing is YES")
     for wanted, shares, what in (
         (targets.recall, curve.recall, "a recall"),
@@ -187,9 +187,8 @@ def _reaching(pairs: Pairs, targets: Targets) -> tuple[Counts, Counts, tuple[str
         kept = np.flatnonzero(shares >= wanted)
         if not len(kept):
             kept = np.zeros(1, np.int64)
-            warnings.append(
-                f"no threshold reaches {what} of {wanted:g} (the best is {shares.max():.3f}): nothing that was seen is NO"
-            )
+            best = "they accept nothing right" if np.isnan(shares).any() else f"the best is {shares.max():.3f}"
+            warnings.append(f"no threshold reaches {what} of {wanted:g} ({best}): nothing that was seen is NO")
     return precise, kept, tuple(warnings)
 
 
