@@ -7,14 +7,17 @@ import pytest
 
 from tertium_server.engine import Verdict
 from tertium_server.tuning.curve import Curve
+from tertium_server.tuning.figures import Matching, Scored
 from tertium_server.tuning.fit.rungs import Rung
 from tertium_server.tuning.matching import Label, Scores, match
 from tertium_server.tuning.readers import Kind
 from tertium_server.tuning.replay import replay
-from tertium_server.tuning.report.curves import share, thinned
+from tertium_server.tuning.report.curves import MOST_POINTS, share, thinned
+from tertium_server.tuning.report.distributions import histogram
 from tertium_server.tuning.report.packing import pack, unpack
 from tertium_server.tuning.report.phrases import RUNGS
 from tertium_server.tuning.tune import Tuning
+from tests.tuning.labelled import crowd
 
 Json = dict[str, Any]
 
@@ -215,3 +218,13 @@ def test_points_are_shared_so_that_short_curves_leave_theirs_to_long_ones() -> N
     most = share([100, 5000, 9000], 8100)
     assert most == 4000
     assert sum(min(size, most) for size in (100, 5000, 9000)) <= 8100
+    many = [500] * 3 * 3 * 1204  # the classes of LVIS and all together, by unit and view
+    assert share(many, MOST_POINTS) * len(many) <= MOST_POINTS
+
+
+def test_a_histogram_of_log_odds_that_are_all_alike_has_a_width() -> None:
+    one = crowd(1)
+    scored = Scored.of([one], [np.full(len(one.sequence), -3.0)], Matching())
+    found = histogram(scored, None)
+    assert (np.diff(found["edges"]) > 0).all()
+    assert sum(found["true"]) + sum(found["false"]) == len(scored.judged(None)[0])

@@ -15,8 +15,8 @@ from .views import Views, Which, scope, scopes
 MOST_POINTS = 300_000
 """Points of all curves of a page together. Curves that would have more are thinned, and say so."""
 
-LEAST_POINTS = 400
-"""Points that a curve is left, however many there are."""
+LEAST_POINTS = 16
+"""Points that a curve is left, however many there are: of a thousand classes all have hardly more than MOST_POINTS."""
 
 _KEPT_OF_A_STRETCH = 4
 

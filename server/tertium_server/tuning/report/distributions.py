@@ -23,16 +23,18 @@ _LONGEST = 60
 def histograms(views: Views) -> Json:
     """``{view: {scope: {"edges", "true", "false"}}}``: judged boxes by score."""
     return {
-        which.value: {scope(class_id): _histogram(view.scored, class_id) for class_id in scopes(views)}
+        which.value: {scope(class_id): histogram(view.scored, class_id) for class_id in scopes(views)}
         for which, view in views.views.items()
     }
 
 
-def _histogram(scored: Scored, class_id: int | None) -> Json:
+def histogram(scored: Scored, class_id: int | None) -> Json:
+    """Judged boxes of a class, or of all, by score."""
     every, _ = scored.judged(None)
     low, high = 0.0, 1.0
     if every.size and (every.min() < 0.0 or every.max() > 1.0):  # log-odds
-        low, high = float(np.floor(every.min())), float(np.ceil(every.max()))
+        low = float(np.floor(every.min()))
+        high = max(float(np.ceil(every.max())), low + 1.0)
     scores, labels = scored.judged(class_id)
     edges = np.linspace(low, high, BINS + 1)
     true, false = (np.histogram(scores[labels == label], edges)[0] for label in (1.0, 0.0))
