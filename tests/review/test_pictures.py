@@ -254,6 +254,30 @@ class TestGallery:
         with sqlite.read() as connection:
             assert connection.execute(select(review.blob_deletions)).all() == []
 
+    def test_no_picture_stays_of_which_the_store_does_not_know(
+        self, sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def break_off(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            if statement.startswith("INSERT INTO pictures"):
+                raise ConnectionAbortedError
+
+        now = [gallery_module.now_micros()]
+        monkeypatch.setattr(gallery_module, "now_micros", lambda: now[0])
+        gallery = Gallery(sqlite, Blobs(str(tmp_path / "blobs")))
+        first, second = office(sqlite).book([booking(1), booking(2)])
+        assert gallery.take(first, [sent(10), sent(10)]) == 1
+        event.listen(sqlite.engine, "before_cursor_execute", break_off)
+        with pytest.raises(ConnectionAbortedError):
+            gallery.take(second, [sent(10)])
+        event.remove(sqlite.engine, "before_cursor_execute", break_off)
+        gallery.sweep()
+        assert len(files(tmp_path / "blobs")) == 2  # its row may be on its way
+        now[0] += 7200 * 1_000_000
+        gallery.sweep()
+        assert [path.parent.name for path in files(tmp_path / "blobs")] == [first]
+        assert gallery.delete(stream="gate") == 1
+        assert files(tmp_path / "blobs") == []
+
     def test_names_of_streams_and_classes_are_no_paths(self, sqlite: Database, tmp_path: Path) -> None:
         gallery = Gallery(sqlite, Blobs(str(tmp_path / "blobs")))
         hostile = "../../etc/passwd"

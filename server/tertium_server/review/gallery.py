@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exists, select, tuple_, update
@@ -16,6 +16,8 @@ from tertium_server.storage import Database
 from tertium_server.storage.tables import review
 
 _DELETIONS_AT_A_TIME = 200
+_UNRECORDED_MICROS = 3600 * MICROS
+"""A blob whose row has not come for so long is nobody's."""
 _pictures, _cases = review.pictures.c, review.cases.c
 
 
@@ -57,7 +59,8 @@ class Gallery:
             StoreUnavailableError: The store is away.
             OSError: The blob store is away.
         """
-        rows = []
+        blobs: dict[str, bytes] = {}
+        rows: dict[str, dict[str, object]] = {}
         for picture in sent[:MOST_PICTURES]:
             try:
                 safe = make_safe(picture.data)
@@ -65,14 +68,19 @@ class Gallery:
                 self._complain(case, picture.frame_index, error)
                 continue
             key = picture_key(case, picture.frame_index)
-            self._blobs.put(key, safe.data)
-            rows.append({
+            blobs[key] = safe.data
+            rows[key] = {
                 "case_id": case, "frame_index": picture.frame_index, "key": key, "media_type": safe.media_type,
                 "width": safe.width, "height": safe.height, "bytes": len(safe.data), "crop": list(picture.crop),
                 "stored_at": now_micros(),
-            })  # fmt: skip
+            }  # fmt: skip
         if rows:
-            self._record(case, rows)
+            # Before the first byte: whatever happens until their rows are there, these blobs will be found.
+            with self._store.write() as connection:
+                _leave_word(connection, blobs, now_micros() + _UNRECORDED_MICROS)
+            for key, data in blobs.items():
+                self._blobs.put(key, data)
+            self._record(case, list(rows.values()))
         return len(rows)
 
     def footage(self, case: str) -> Footage:
@@ -132,7 +140,8 @@ class Gallery:
     def _sweep_some(self) -> bool:
         """Deletes some of them; whether there may be more that can be."""
         with self._store.read() as connection:
-            query = select(review.blob_deletions.c.key).limit(_DELETIONS_AT_A_TIME)
+            due = review.blob_deletions.c.asked_at <= now_micros()
+            query = select(review.blob_deletions.c.key).where(due).limit(_DELETIONS_AT_A_TIME)
             keys = connection.execute(query).scalars().all()
         gone = []
         for key in keys:
@@ -163,6 +172,13 @@ class Gallery:
             self._log.warning("a picture was refused", case=name, frame=frame, error=str(error), held_back=held)
 
 
+def _leave_word(connection: Connection, keys: Collection[str], moment: int) -> None:
+    """Has blobs be deleted from a time (microseconds) on."""
+    said_before = delete(review.blob_deletions).where(review.blob_deletions.c.key == bindparam("name"))
+    connection.execute(said_before, [{"name": key} for key in keys])
+    connection.execute(review.blob_deletions.insert(), [{"key": key, "asked_at": moment} for key in keys])
+
+
 def forget_pictures(connection: Connection, condition: ColumnElement[bool]) -> int:
     """Takes rows out of the gallery, and leaves word to delete their blobs; how many."""
     found = connection.execute(
@@ -170,8 +186,7 @@ def forget_pictures(connection: Connection, condition: ColumnElement[bool]) -> i
     ).all()
     if not found:
         return 0
-    now = now_micros()
-    connection.execute(review.blob_deletions.insert(), [{"key": key, "asked_at": now} for key, _ in found])
+    _leave_word(connection, [key for key, _ in found], now_micros())
     # One by one: there may be more of them than a statement takes parameters.
     touched = update(review.evidence).where(review.evidence.c.case_id == bindparam("case"))
     connection.execute(

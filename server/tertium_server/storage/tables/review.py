@@ -170,7 +170,7 @@ blob_deletions = Table(
     Column("key", String(512), primary_key=True),
     Column("asked_at", Micros, nullable=False),
 )
-"""Blobs whose rows are gone and that are still to be deleted: a crash between the two forgets none."""
+"""Blobs whose rows are gone, or not there yet, and that are to be deleted from a time on: a crash between the two forgets none."""
 
 answers = Table(
     "answers",
