@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+from ruamel.yaml.reader import Reader
 
 from tertium_server.policy import Policy, PolicyError, default_policy, dump_policy, load_policy, parse_policy
 from tests.policies import plain_data, plain_policy, policy_with
@@ -51,8 +52,68 @@ def test_a_file_is_read_into_the_policy_it_holds(tmp_path: Path) -> None:
 def test_references_that_stand_for_more_than_a_memory_holds_are_refused() -> None:
     lines = ["a0: &a0 [0, 0, 0, 0, 0, 0, 0, 0, 0, 0]"]
     lines += [f"a{k}: &a{k} [{', '.join(10 * [f'*a{k - 1}'])}]" for k in range(1, 20)]
-    with pytest.raises(PolicyError, match="more than 1,000,000 values"):
+    with pytest.raises(PolicyError, match="more than 100,000 values"):
         parse_policy(with_provenance("".join(f"\n  {line}" for line in lines)), "bomb")
+
+
+def test_merges_of_merges_are_counted_before_they_are_made() -> None:
+    lines = [f"a0: &a0 {{{', '.join(f'k{number}: 0' for number in range(10))}}}"]
+    lines += [f"a{k}: &a{k} {{<<: [{', '.join(10 * [f'*a{k - 1}'])}]}}" for k in range(1, 12)]
+    with pytest.raises(PolicyError, match=r"100,000 values, with all that it merges"):
+        parse_policy(with_provenance("".join(f"\n  {line}" for line in lines)), "bomb")
+
+
+def test_what_is_merged_is_what_is_meant_and_what_is_wrong_in_it_has_its_line() -> None:
+    lines = ["name: x", "defaults: &d", "  wrong: 1", "  also: 2", "classes:", "  car:", "    <<: *d", "    also: 3"]
+    with pytest.raises(PolicyError) as caught:
+        parse_policy("\n".join(lines), "x")
+    found = {problem.field: problem.line for problem in caught.value.problems}
+    assert (found["defaults.wrong"], found["classes.car.wrong"], found["classes.car.also"]) == (3, 3, 8)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("#" * 2**20 + "\na: 1", "1,048,576 characters"),
+        ("a: [" + "1," * 100_000 + "1]", "100,000 keys and values"),
+    ],
+)
+def test_texts_that_would_take_long_to_read_are_refused(
+    content: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "keys" in message:  # the real number takes seconds
+        monkeypatch.setattr("tertium_server.policy.file._MOST_NODES", 500)
+        message = "500 keys and values"
+    with pytest.raises(PolicyError, match=f"x: is no policy: it has more than {message}"):
+        parse_policy(content, "x")
+
+
+def test_what_a_caller_may_put_can_be_read_again_though_it_is_longer_when_it_is_written_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tertium_server.policy.file._MOST_NODES", 1000)  # with the real number it takes half a minute
+    anchors = "\n  a: &a [" + ", ".join(100 * ["1.5"]) + "]\n  b: [" + ", ".join(8 * ["*a"]) + "]"
+    taken = parse_policy(with_provenance(anchors), "a caller's")
+    file = tmp_path / "policy.yaml"
+    file.write_text(dump_policy(taken), encoding="utf-8")
+    with pytest.raises(PolicyError, match="more than 1,000"):
+        parse_policy(file.read_text(encoding="utf-8"), "a caller's")
+    assert load_policy(file).version == taken.version
+
+
+def test_a_text_is_read_once_however_many_problems_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = text(data()) + "".join(f"wrong{number}: 1\n" for number in range(70))
+    scanned: list[str] = []
+    scan = Reader.check_printable
+
+    def counted(self: Reader, data: str) -> None:
+        scanned.append(data)
+        scan(self, data)
+
+    monkeypatch.setattr(Reader, "check_printable", counted)
+    with pytest.raises(PolicyError, match="20 more problems"):
+        parse_policy(content, "x")
+    assert scanned == [content]
 
 
 def test_references_are_what_they_name() -> None:

@@ -89,7 +89,7 @@ class DatabaseStore:
         """A row's record, parsed once: rows never change."""
         digest = row["sha256"]
         if digest not in self._records:
-            policy = parse_policy(row["document"], f"policy {row['number']} of {self._database.name}")
+            policy = parse_policy(row["document"], f"policy {row['number']} of {self._database.name}", ours=True)
             if policy.sha256 != digest:
                 raise PolicyStoreError(
                     f"policy {row['number']} of {self._database.name} was changed after it was stored; store it anew, as a version of its own"
