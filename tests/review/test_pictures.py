@@ -23,6 +23,7 @@ from tertium_server.review.blobs import Blobs
 from tertium_server.review.footage import Footage, FrameOfTrack, thinned, worth_a_picture
 from tertium_server.review.gallery import Gallery, SentPicture
 from tertium_server.review.pictures import MOST_BYTES, PictureRefusedError, make_safe
+from tertium_server.review.values import now_micros
 from tertium_server.storage import Database
 from tertium_server.storage.tables import review
 from tests.review.builders import booking, office
@@ -261,7 +262,7 @@ class TestGallery:
             if statement.startswith("INSERT INTO pictures"):
                 raise ConnectionAbortedError
 
-        now = [gallery_module.now_micros()]
+        now = [now_micros()]
         monkeypatch.setattr(gallery_module, "now_micros", lambda: now[0])
         gallery = Gallery(sqlite, Blobs(str(tmp_path / "blobs")))
         first, second = office(sqlite).book([booking(1), booking(2)])

@@ -165,8 +165,8 @@ def decided_tracks(connection: Connection) -> list[DecidedTracks]:
     ]
     both = union_all(*parts).subquery().c
     kinds = [both[name] for name in _KIND]
-    query = select(*kinds, cast(func.sum(both.tracks), BigInteger)).group_by(*kinds)
-    return [DecidedTracks(*row) for row in connection.execute(query)]
+    query = select(*kinds, cast(func.sum(both.tracks), BigInteger).label("count")).group_by(*kinds)
+    return [DecidedTracks(**row) for row in connection.execute(query).mappings()]
 
 
 def reviewed(store: Database, *, closed_from: int = 0, stream: str = "") -> Iterator[Reviewed]:
