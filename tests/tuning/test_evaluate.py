@@ -12,6 +12,7 @@ import pytest
 from tertium_server.engine import Verdict
 from tertium_server.policy import Policy, default_policy
 from tertium_server.tuning.assigning import Task, assign_thresholds
+from tertium_server.tuning.comparing import Sides, compare_sides
 from tertium_server.tuning.evaluate import EvaluateOptions, Evaluation, compare, evaluate
 from tertium_server.tuning.evaluate_command import Work
 from tertium_server.tuning.evaluate_decisions import read_decisions
@@ -20,6 +21,8 @@ from tertium_server.tuning.evaluate_metrics import Metric, MetricError, find_met
 from tertium_server.tuning.evaluate_slices import slices
 from tertium_server.tuning.evaluate_tables import TableError, Tables
 from tertium_server.tuning.figures import Matching, Scored
+from tertium_server.tuning.fit.crossvalidation import HeldOut
+from tertium_server.tuning.fit.folds import make_folds
 from tertium_server.tuning.judged import YES, Judged, judge, units_by_probability, units_by_verdict
 from tertium_server.tuning.limits import Limits
 from tertium_server.tuning.matching import Label, Rule, match
@@ -413,3 +416,35 @@ def test_hours_are_those_of_the_clock_where_a_camera_sends_frames_now_and_then()
 def with_classes(one: Labelled) -> Policy:
     tree = POLICY.model_dump(mode="json")
     return Policy.model_validate({**tree, "classes": {name: {} for name in one.sequence.class_names.values()}})
+
+
+def test_a_class_that_only_one_sequence_has_gets_no_interval() -> None:
+    labelled = []
+    for place, one in enumerate(crowds(6)):
+        here, there = one.sequence, one.truth
+        only = {"class_ids": np.zeros_like(here.class_ids)}, {"class_ids": np.zeros_like(there.class_ids)}
+        labelled.append(Labelled(replace(here, **only[0]), replace(there, **only[1])) if place else one)
+    found = evaluate(judged_by(POLICY, labelled), EvaluateOptions(units=(Unit.BOX,))).describe()
+    everywhere, once = (found["units"]["box"]["classes"][name] for name in ("car", "person"))
+    assert once["objects"] > 0
+    assert {name for name, ends in once["intervals"].items() if ends is not None} == set()
+    assert all(ends[0] < ends[1] for ends in everywhere["intervals"].values())
+    places = Place.of_all(labelled)
+    scored = Scored.of(labelled, [one.sequence.scores for one in labelled], Matching())
+    held = [held_out(one) for one in labelled]
+    summary = compare_sides(
+        Sides.of(held, scored, Matching()),
+        make_folds([one.sequence.frames for one in labelled], [40] * 6, [1] * 6, 2, 0),
+        places,
+        0,
+    )
+    for which in ("raw", "fused"):
+        intervals = {name: summary["held_out"][which]["classes"][name]["intervals"] for name in ("car", "person")}
+        assert None not in intervals["car"].values()
+        assert set(intervals["person"].values()) == {None}
+    assert summary["held_out"]["gain"]["classes"]["person"]["best_f1_interval"] is None
+
+
+def held_out(one: Labelled) -> HeldOut:
+    scores = one.sequence.scores
+    return HeldOut(scores.astype(np.float32), scores, scores, scores.astype(np.float32), np.arange(len(scores)))

@@ -156,6 +156,7 @@ class _Chooser:
     ) -> tuple[_Choices, dict[str, _Choices], list[str]]:
         """Choices over all classes and by class, with warnings that begin with ``where``; ``instead``: what classes have that can't be judged."""
         warnings: list[str] = []
+        alone = len(self.class_names) == 1  # then what is said of all classes is said of that one
         overall: _Choices = {}
         for unit, changes in self.units.items():
             overall[unit] = self._of(changes, _ALL)
@@ -171,7 +172,10 @@ class _Chooser:
                     warnings.append(f"{where}{unit}, {name}: {error}; the thresholds of {kept} are used")
                     choice = instead[name][unit] if instead else overall[unit]
                 else:
-                    warnings += [f"{where}{unit}, {name}: {text}" for text in choice.thresholds.warnings]
+                    told = overall[unit].thresholds.warnings if alone else ()
+                    warnings += [
+                        f"{where}{unit}, {name}: {text}" for text in choice.thresholds.warnings if text not in told
+                    ]
                 by_class[name][unit] = choice
         return overall, by_class, warnings
 

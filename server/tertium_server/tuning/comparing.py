@@ -62,14 +62,13 @@ class Sides:
 
 def compare_sides(sides: Sides, folds: Folds, places: Sequence[Place], seed: int) -> Json:
     """``{"all_data": {"raw", "fused"}, "held_out": {"raw", "calibrated", "fused", "gain", …}}``, with intervals."""
-    raw, raw_draws = _with_intervals(sides.raw, folds, places, seed, probabilities=False)
-    held, held_draws = _with_intervals(sides.held_out, folds, places, seed, probabilities=True)
-    calibrated, calibrated_draws = _with_intervals(sides.calibrated, folds, places, seed, probabilities=True)
-    fused, _ = _with_intervals(sides.fused, None, places, seed, probabilities=True)
-    blocks = places[0].count
+    raw, raw_draws, filled = _with_intervals(sides.raw, folds, places, seed, probabilities=False)
+    held, held_draws, _ = _with_intervals(sides.held_out, folds, places, seed, probabilities=True)
+    calibrated, calibrated_draws, _ = _with_intervals(sides.calibrated, folds, places, seed, probabilities=True)
+    fused, _, _ = _with_intervals(sides.fused, None, places, seed, probabilities=True)
     gains = {
         which: {
-            name: _gain(_part(held, name), _part(theirs, name), held_draws[name], draws[name], blocks)
+            name: _gain(_part(held, name), _part(theirs, name), held_draws[name], draws[name], filled[name])
             for name in held_draws
         }
         for which, theirs, draws in (("gain", raw, raw_draws), ("gain_over_calibrated", calibrated, calibrated_draws))
@@ -147,21 +146,23 @@ def _rows(units: Units, limits: Limits) -> list[Json]:
 
 def _with_intervals(
     scored: Scored, folds: Folds | None, places: Sequence[Place], seed: int, *, probabilities: bool
-) -> tuple[Json, dict[str, dict[str, Floats]]]:
-    """Figures over all classes and by class, and what resamples gave: by class name, "" for all of them."""
+) -> tuple[Json, dict[str, dict[str, Floats]], dict[str, int]]:
+    """Figures over all classes and by class; what resamples gave, and of how many blocks: by class name, "" for all of them."""
     described, units = describe(scored, probabilities=probabilities), scored.units(places)
     draws: dict[str, dict[str, Floats]] = {}
+    filled: dict[str, int] = {}
     names = scored.labelled[0].sequence.class_names
     for class_id, name in [(None, ""), *names.items()]:
-        part = _part(described, name)
+        part, mine = _part(described, name), units if class_id is None else units.of_class(class_id)
+        filled[name] = mine.filled
         if class_id is not None and len(names) == 1:
             draws[name] = draws[""]  # the only class is all of them
         else:
-            draws[name] = curve_draws(units if class_id is None else units.of_class(class_id), seed, recommended=False)
-        part["intervals"] = {key: _ends(draws[name][of], places[0].count) for key, of in _DRAWN.items()}
+            draws[name] = curve_draws(mine, seed, recommended=False)
+        part["intervals"] = {key: _ends(draws[name][of], filled[name]) for key, of in _DRAWN.items()}
         if folds is not None:
             part["best_f1_by_fold"] = f1_by_fold(scored, folds, class_id)
-    return described, draws
+    return described, draws, filled
 
 
 def _part(described: Json, name: str) -> Json:

@@ -80,8 +80,8 @@ class Part:
 
     @property
     def blocks(self) -> int:
-        """Blocks that intervals are drawn from."""
-        return len(self.verdicts.positives)
+        """Blocks that intervals rest on."""
+        return self.verdicts.filled
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -82,7 +82,8 @@ def _describe(found: Delays, chosen: NDArray[np.bool_], blocks: int, seed: int) 
         if not len(values):
             described[name] = {"median": None, "p90": None, "interval": None}
             continue
-        around = interval(_medians(values, found.blocks[reached], blocks, seed), LEVEL, blocks)
+        filled = len(np.unique(found.blocks[reached]))
+        around = interval(_medians(values, found.blocks[reached], blocks, seed), LEVEL, filled)
         described[name] = {
             "median": float(np.median(values)),
             "p90": float(np.quantile(values, 0.9)),

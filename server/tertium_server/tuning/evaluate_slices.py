@@ -128,8 +128,7 @@ def _describe(
         if not figures["objects"] and not figures["cases"]:
             continue
         drawn = figure_draws(units.counts_by_block(YES), seed)
-        blocks = int(np.count_nonzero(units.counts_by_block(-np.inf).tp + units.positives.sum(axis=1)))
-        described[name] = {**figures, "intervals": {"yes.f1": ends(interval(drawn["f1"], LEVEL, blocks))}}
+        described[name] = {**figures, "intervals": {"yes.f1": ends(interval(drawn["f1"], LEVEL, units.filled))}}
     return described
 
 

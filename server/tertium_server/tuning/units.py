@@ -86,6 +86,12 @@ class Units:
         negatives = None if self.negatives is None else int(self.negatives.sum())
         return accumulate(self.scores, self.true, self.false, self.found, int(self.positives.sum()), negatives)
 
+    @property
+    def filled(self) -> int:
+        """Blocks with anything in them: so many can differ from each other. Of a class that only one block has, nothing says how blocks differ."""
+        changes = np.bincount(self.blocks, minlength=len(self.positives))
+        return int(np.count_nonzero(changes + self.positives.sum(axis=1)))
+
     def of_class(self, class_id: int) -> Units:
         """Those of one class."""
         chosen = np.arange(self.positives.shape[1]) == class_id

@@ -60,7 +60,7 @@ def _others(by_view: dict[Which, Units], seed: int) -> Json:
     found: Json = {which.value: _figures(units, draws[which]) for which, units in by_view.items()}
     raw, held = (found[which.value]["best_f1"] for which in (Which.RAW, Which.HELD_OUT))
     difference = draws[Which.HELD_OUT] - draws[Which.RAW]
-    blocks = len(by_view[Which.RAW].positives)
+    blocks = by_view[Which.RAW].filled
     found["gain"] = None if raw is None or held is None else {"f1": held - raw, "interval": _ends(difference, blocks)}
     return found
 
@@ -77,7 +77,7 @@ def _figures(units: Units, draws: Floats) -> Json:
         "precision": number(best.precision),
         "recall": number(best.recall),
         "average_precision": number(curve.average_precision),
-        "interval": _ends(draws, len(units.positives)),
+        "interval": _ends(draws, units.filled),
     }
 
 
