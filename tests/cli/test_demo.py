@@ -10,6 +10,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 from collections.abc import Callable
@@ -21,6 +22,8 @@ import pytest
 
 from tertium_server.cli.application import run
 from tertium_server.demo.cameras import load_cameras
+from tertium_server.demo.server import DemoServer
+from tertium_server.errors import StartError
 from tertium_server.policy import default_policy
 from tertium_server.tuning.replay import replay
 from tertium_server.tuning.summary import summarize
@@ -199,6 +202,35 @@ def test_a_demo_that_is_killed_leaves_neither_its_server_nor_its_folder_behind(t
         with contextlib.suppress(psutil.NoSuchProcess):
             server.kill()
     assert not folder.exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
+@pytest.mark.parametrize("words", [["--version"], ["demo", "--frames", "1"]], ids=["at the end", "on the way"])
+def test_an_output_that_is_full_is_told_in_one_line(words: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "tertium_server.cli", *words]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "tertium: No space left on device: not all was written; make room, or write elsewhere\n"
+
+
+def test_an_output_that_is_closed_takes_what_is_written() -> None:
+    command = ["sh", "-c", '"$0" -m tertium_server.cli --version >&-', sys.executable]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_server_that_says_nothing_is_told_with_where_it_was_to_write(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", "true")
+    with pytest.raises(StartError, match=rf"nothing. Its folder {tmp_path}/\S+ has room for [\d,]+ bytes; TMPDIR"):
+        DemoServer([], []).__enter__()
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(StartError, match="no place for its server's data: No such file or directory; name one"):
+        DemoServer([], [])
 
 
 @pytest.mark.parametrize("speed", ["0", "-1", "fast", "nan", "1e9"])

@@ -5,6 +5,7 @@ Modules of commands import nothing heavy at the top: numba and gRPC take a secon
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -20,6 +21,9 @@ from .failure import FAILED, INTERRUPTED, MISUSED, CommandError
 
 _CommandLineError = cast("type[Exception]", typer.BadParameter.__mro__[2])
 """click's ClickException, of click itself or of the copy that newer versions of typer carry."""
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+"""Of a disk, or of what one user may have of it."""
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001  # typer hands over the option's value
@@ -70,6 +74,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     application = make_application(serving="serve" in words)
     try:
         result: Any = application(words, prog_name="tertium", standalone_mode=False)
+        sys.stdout.flush()
     except _CommandLineError as error:
         return _tell_misuse(error)
     except TertiumError as error:
@@ -77,10 +82,22 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has gone. Python flushes once more at exit; let that go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_no_more()  # whoever read our output has gone
         return FAILED
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _write_no_more()
+        return _tell(CommandError(f"{error.strerror}: not all was written; make room, or write elsewhere"))
     return result if isinstance(result, int) else 0
+
+
+def _write_no_more() -> None:
+    """Python flushes standard output once more at exit; lets that go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tell(error: TertiumError) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,7 +30,12 @@ class DemoServer:
 
     def __init__(self, groups: Iterable[str], classes: Iterable[str]) -> None:
         self._names = {"TERTIUM_GROUPS": ",".join(groups), "TERTIUM_CLASSES": ",".join(classes)}
-        self._folder = tempfile.TemporaryDirectory(prefix="tertium-demo-")
+        try:
+            self._folder = tempfile.TemporaryDirectory(prefix="tertium-demo-")
+        except OSError as error:
+            raise StartError(
+                f"the demo has no place for its server's data: {error.strerror}; name one with TMPDIR"
+            ) from error
         self._process: subprocess.Popen[bytes] | None = None
         self.listen = ""
         """HOST:PORT of gRPC."""
@@ -76,11 +82,16 @@ class DemoServer:
         lines = (Path(self._folder.name) / "log").read_text("utf-8", errors="replace").splitlines()
         return "\n".join(lines[-_LOG_LINES:])
 
+    def _nothing(self) -> str:
+        """Why a server may have said nothing."""
+        free = shutil.disk_usage(self._folder.name).free
+        return f"nothing. Its folder {self._folder.name} has room for {free:,} bytes; TMPDIR names another place"
+
     def _wait(self, addresses: Path, process: subprocess.Popen[bytes]) -> None:
         until = time.monotonic() + _PATIENCE
         while not addresses.exists():
             if process.poll() is not None:
-                raise StartError(f"the demo's server ended at once; it said:\n{self.log()}")
+                raise StartError(f"the demo's server ended at once; it said:\n{self.log() or self._nothing()}")
             if time.monotonic() > until:
                 raise StartError(f"the demo's server did not serve within {_PATIENCE:.0f} s; it said:\n{self.log()}")
             time.sleep(0.05)
