@@ -21,6 +21,8 @@ from tertium_server.engine.kernel import kernel
 
 _ADDRESS, _ROWS, _COLUMNS, _WIDTH = 0, 1, 2, 3
 
+_memcpy: Any = cgutils.raw_memcpy  # numba says nothing of its types
+
 
 def address_table(arrays: Iterable[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
     """(3 A,) address, rows and columns (1 for a vector) of each array, which has one or two dimensions and lies in C order."""
@@ -44,6 +46,21 @@ def _pointer(_typing: Any, _address: Any) -> Any:  # noqa: ANN401 - numba's own 
 
 pointer = cast("Callable[[Any], Any]", _pointer)
 """An address (int64) as a pointer that ``numba.carray`` takes; inside kernels only."""
+
+
+@intrinsic
+def _copy_bytes(_typing: Any, _target: Any, _source: Any, _count: Any) -> Any:  # noqa: ANN401 - as above
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:  # noqa: ANN401 - as above
+        target, source = (builder.inttoptr(address, cgutils.voidptr_t) for address in arguments[:2])
+        _memcpy(builder, target, source, arguments[2], itemsize=1)
+        return cgutils.true_bit
+
+    return types.boolean(types.int64, types.int64, types.int64), generate
+
+
+copy_bytes = cast("Callable[[Any, Any, Any], Any]", _copy_bytes)
+"""Copies bytes: to an address (int64), from an address, how many; inside kernels only. The two must not overlap."""
 
 
 @kernel

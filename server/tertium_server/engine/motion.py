@@ -69,21 +69,21 @@ def start(track, tracker, centre_x, centre_y, width, height):
 @kernel
 def predict(track, tracker, seconds):
     """Moves a track forward by ``seconds`` (≥ 0)."""
+    # What is the same for all axes is worked out once: the compiler can't know that a track's fields are none of the tracker's.
     scale = box_scale(track.position[2], track.position[3])
+    along, across = tracker.acceleration * scale, tracker.size_acceleration * scale
+    noise_position = tracker.noise_position * seconds * seconds * seconds
+    noise_cross = tracker.noise_cross * seconds * seconds
+    noise_velocity = tracker.noise_velocity * seconds
     for axis in range(AXES):
-        strength = tracker.acceleration if axis < 2 else tracker.size_acceleration
-        density = strength * strength * scale * scale
+        strength = along if axis < 2 else across
+        density = strength * strength
         velocity_variance = track.velocity_variance[axis]
         covariance = track.covariance[axis]
         track.position[axis] += seconds * track.velocity[axis]
-        track.variance[axis] += (
-            seconds * (2.0 * covariance + seconds * velocity_variance)
-            + density * tracker.noise_position * seconds * seconds * seconds
-        )
-        track.covariance[axis] = (
-            covariance + seconds * velocity_variance + density * tracker.noise_cross * seconds * seconds
-        )
-        track.velocity_variance[axis] = velocity_variance + density * tracker.noise_velocity * seconds
+        track.variance[axis] += seconds * (2.0 * covariance + seconds * velocity_variance) + density * noise_position
+        track.covariance[axis] = covariance + seconds * velocity_variance + density * noise_cross
+        track.velocity_variance[axis] = velocity_variance + density * noise_velocity
 
 
 @kernel
@@ -94,13 +94,14 @@ def update(track, tracker, centre_x, centre_y, width, height):
     """
     scale = box_scale(track.position[2], track.position[3])
     noise = tracker.measurement_noise * scale
+    noise_variance = noise * noise
     observed = (centre_x, centre_y, width, height)
     distance = 0.0
     for axis in range(AXES):
         variance = track.variance[axis]
         covariance = track.covariance[axis]
         innovation = observed[axis] - track.position[axis]
-        innovation_variance = variance + noise * noise
+        innovation_variance = variance + noise_variance
         gain = variance / innovation_variance
         velocity_gain = covariance / innovation_variance
         track.position[axis] += gain * innovation

@@ -9,7 +9,7 @@ from numba.np.numpy_support import carray
 from numpy.typing import NDArray
 
 from tertium.v1 import decision_service_pb2, frames_pb2
-from tertium_server.engine.addresses import pointer
+from tertium_server.engine.addresses import copy_bytes, pointer
 from tertium_server.engine.columns import FrameColumns
 from tertium_server.rpc.codec.compiling import array_kernel, kernel
 
@@ -82,11 +82,11 @@ def find_arrays(data: NDArray[np.uint8], spans: NDArray[np.int64]) -> bool:
 @kernel
 def _copy(data: NDArray[np.uint8], spans: NDArray[np.int64], inbox: NDArray[np.uint8]) -> None:
     """Copies each array to a place in the inbox where numbers may lie, and says in ``spans`` where that is."""
+    source, target = np.int64(data.ctypes.data), np.int64(inbox.ctypes.data)
     free = 0
     for number in range(1, FIELDS):
         start, length = spans[number, 0], spans[number, 1]
-        for offset in range(length):
-            inbox[free + offset] = data[start + offset]
+        copy_bytes(target + free, source + start, length)
         spans[number, 0] = free
         free += (length + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
 

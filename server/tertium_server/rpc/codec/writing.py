@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba.np.numpy_support import carray
 from numpy.typing import NDArray
 
 from tertium.v1 import decision_service_pb2, decisions_pb2
 from tertium_server.engine import arrays
-from tertium_server.engine.addresses import pointer
+from tertium_server.engine.addresses import copy_bytes
 from tertium_server.engine.columns import COASTED_OUT, DETECTIONS_OUT, FRAMES_TAKEN, Outputs
 from tertium_server.rpc.codec import letterhead
 from tertium_server.rpc.codec.compiling import array_kernel, kernel
@@ -86,9 +85,7 @@ def put(out: NDArray[np.uint8], place: int, number: int, address: int, length: i
     if length == 0:
         return place
     place = put_head(out, place, number, length)
-    source = carray(pointer(np.int64(address)), (length,), np.uint8)
-    for offset in range(length):
-        out[place + offset] = source[offset]
+    copy_bytes(np.int64(out.ctypes.data) + place, np.int64(address), np.int64(length))
     return place + length
 
 
