@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from tertium_server.review.footage import FrameOfTrack
+from tertium_server.rpc.codec.finding import find_track
 from tertium_server.rpc.desk import Desk
-from tertium_server.rpc.film import Entry, Film, track_in
+from tertium_server.rpc.film import Entry, Film, frames_of, track_in
 from tests.rpc.builders import Frames, Request, Response, batched, make_stream, recording, request
 
 FPS = 12.5
@@ -38,7 +40,9 @@ def one_by_one(entries: list[Entry], track_id: int) -> list[FrameOfTrack]:
                     x1, y1, x2, y2 = frames.boxes[4 * (place + step) : 4 * (place + step) + 4]
                     score = frames.scores[place + step] if frames.scores else 1.0
                     probability = decisions.probabilities[answer + step]
-                    found[index] = FrameOfTrack(index, time, x1, y1, x2, y2, score, probability)
+                    found[index] = FrameOfTrack(
+                        index, time, round(x1, 2), round(y1, 2), round(x2, 2), round(y2, 2), round(score, 6), round(probability, 6)
+                    )  # fmt: skip
             answer += count
     return list(found.values())
 
@@ -55,6 +59,46 @@ def test_a_track_is_read_from_all_messages_as_from_one_after_the_other(batch: in
     for track in tracks:
         assert track_in(entries, track, FPS)[0] == one_by_one(entries, track)
     assert track_in(entries, max(tracks) + 1, FPS) == ([], [])
+
+
+def test_a_film_of_plain_messages_is_read_by_kernels_alone() -> None:
+    entries = entries_of(list(batched(recording(length=60), 4)))
+    for track in tracks_of(entries):
+        found = find_track([(sent, answered) for sent, answered in entries if isinstance(sent, bytes)], track)
+        assert found is not None
+        assert found.indices.tolist() == [frame.index for frame in one_by_one(entries, track)]
+
+
+def test_messages_that_kernels_do_not_read_are_read_all_the_same() -> None:
+    entries = entries_of(list(batched(recording(length=60), 4)))
+    unknown_field = b"\x78\x01"
+    others: list[Entry] = [
+        (sent + unknown_field, answered) if place % 3 == 0 and isinstance(sent, bytes) else (sent, answered)
+        for place, (sent, answered) in enumerate(entries)
+    ]
+    columns: list[Entry] = [(frames_of(entry) or b"", entry[1]) for entry in entries]
+    for track in tracks_of(entries):
+        expected = track_in(entries, track, FPS)
+        assert track_in(others, track, FPS) == expected
+        assert track_in(columns, track, FPS) == expected
+
+
+def test_messages_that_nobody_would_write_lead_kernels_nowhere() -> None:
+    entries = entries_of(list(batched(recording(length=20), 4)))
+    track = min(tracks_of(entries))
+    dice = np.random.default_rng(7)
+    told_otherwise = 0
+    for _ in range(600):
+        pieces = [bytearray(piece) for entry in entries for piece in entry if isinstance(piece, bytes)]
+        piece = pieces[dice.integers(len(pieces))]
+        for place in dice.integers(len(piece), size=3):
+            piece[place] = dice.integers(256)
+        if dice.random() < 0.3:
+            del piece[dice.integers(len(piece)) :]
+        found = find_track([(bytes(a), bytes(b)) for a, b in zip(pieces[::2], pieces[1::2], strict=True)], track)
+        told_otherwise += found is None
+        assert found is None or len(found.indices) <= 20
+    assert 0 < told_otherwise < 600
 
 
 def test_frames_that_were_refused_move_no_box_of_the_others() -> None:

@@ -7,8 +7,8 @@ The JSON form (``evidence.body`` in the store)::
      "frames": [[index, capture_time, x1, y1, x2, y2, score, probability], …],
      "levels": [[index, fast, slow, probability], …]}
 
-Frames are ordered; capture times in nanoseconds, boxes in pixels, scores on the caller's scale. Levels are
-those of the track, where it was told of them: log-odds of both levels of evidence, and P(real object).
+Frames are ordered; capture times in nanoseconds, boxes in pixels (to a hundredth), scores on the caller's scale and
+probabilities (to a millionth). Levels are those of the track, where it was told of them: log-odds of both levels of evidence, and P(real object).
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ import numpy as np
 
 MOST_FRAMES = 600
 """Frames kept of a track; of more, some are left out evenly."""
+
+PIXEL_DIGITS, SCORE_DIGITS = 2, 6
+"""Digits behind the point of what is kept of boxes, and of scores and probabilities."""
 
 
 @dataclass(frozen=True, slots=True)

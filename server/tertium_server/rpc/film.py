@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tertium_server.engine import FrameColumns
-from tertium_server.review.footage import FrameOfTrack, Level
+from tertium_server.review.footage import PIXEL_DIGITS, SCORE_DIGITS, FrameOfTrack, Level
 from tertium_server.rpc import wire
+from tertium_server.rpc.codec.finding import find_track
 from tertium_server.rpc.twin import twin_class
 
 _RESPONSE: Any = twin_class("DecideResponse")
@@ -70,11 +71,13 @@ def last_frame_in(response: bytes) -> int | None:
 
 def times_of(frames: FrameColumns, nominal_fps: float) -> NDArray[np.int64]:
     """(F,) capture times in nanoseconds; 0: unknown."""
-    if len(frames.times):
-        return np.asarray(frames.times, np.int64)
+    return np.asarray(frames.times, np.int64) if len(frames.times) else _nominal_times(frames.indices, nominal_fps)
+
+
+def _nominal_times(indices: NDArray[np.int64], nominal_fps: float) -> NDArray[np.int64]:
     if not nominal_fps:
-        return np.zeros(len(frames.indices), np.int64)
-    return np.rint(frames.indices / nominal_fps * _NANOSECONDS).astype(np.int64)
+        return np.zeros(len(indices), np.int64)
+    return np.rint(indices / nominal_fps * _NANOSECONDS).astype(np.int64)
 
 
 def taken(frames: FrameColumns, decided: NDArray[np.int64]) -> FrameColumns:
@@ -110,6 +113,23 @@ class Scene(NamedTuple):
 
 def track_in(entries: Sequence[Entry], track_id: int, nominal_fps: float) -> tuple[list[FrameOfTrack], list[Level]]:
     """A track's frames in these messages, in order and none twice; and its levels of evidence, where its caller was told of it."""
+    plain = [(request, response) for request, response in entries if isinstance(request, bytes)]
+    found = find_track(plain, track_id) if len(plain) == len(entries) else None
+    if found is None:
+        return _track_in_any(entries, track_id, nominal_fps)
+    times = np.where(found.timed, found.times, _nominal_times(found.indices, nominal_fps))
+    levels = [
+        level
+        for place in found.told.tolist()
+        for level in _levels_in(_RESPONSE.FromString(plain[place][1]).events, track_id)
+    ]
+    return _frames(found.indices, times, found.boxes, found.scores, found.probabilities), levels
+
+
+def _track_in_any(
+    entries: Sequence[Entry], track_id: int, nominal_fps: float
+) -> tuple[list[FrameOfTrack], list[Level]]:
+    """The same in messages of any kind."""
     scenes, levels = list[Scene](), list[Level]()
     wanted = track_id.to_bytes(8, "little")
     for entry in entries:
@@ -141,11 +161,32 @@ def _frames_in(scenes: Sequence[Scene], wanted: bytes, nominal_fps: float) -> li
     # A stream that was resumed has taken some frames again.
     fresh = np.diff(np.maximum.accumulate(indices), prepend=-1) > 0
     places, rows = places[fresh], rows[fresh]
-    columns = (
+    return _frames(
         indices[fresh],
         np.concatenate([times_of(one, nominal_fps) for one in frames])[rows],
-        *np.concatenate([one.boxes for one in frames])[places].T,
+        np.concatenate([one.boxes for one in frames])[places],
         np.concatenate([one.scores if len(one.scores) else np.ones(len(one.boxes)) for one in frames])[places],
         probabilities[places],
     )
+
+
+def _frames(
+    indices: NDArray[np.int64],
+    times: NDArray[np.int64],
+    boxes: NDArray[np.float32],
+    scores: NDArray[Any],
+    probabilities: NDArray[np.float32],
+) -> list[FrameOfTrack]:
+    """Numbers are rounded to what a person can tell: written out, they take half the room and time."""
+    columns = (
+        indices,
+        times,
+        *_rounded(boxes.T, PIXEL_DIGITS),
+        _rounded(scores, SCORE_DIGITS),
+        _rounded(probabilities, SCORE_DIGITS),
+    )
     return [FrameOfTrack(*values) for values in zip(*(column.tolist() for column in columns), strict=True)]
+
+
+def _rounded(column: NDArray[Any], digits: int) -> NDArray[np.float64]:
+    return np.asarray(np.round(column.astype(np.float64), digits), np.float64)

@@ -6,6 +6,7 @@ from tertium.v1 import decision_service_pb2, frames_pb2
 from tertium_server import engine
 from tertium_server.engine import StreamEngine, StreamSettings
 from tertium_server.policy import compile_parameters, default_policy
+from tertium_server.rpc.codec.finding import find_track
 from tertium_server.rpc.codec.letterhead import Letterhead
 from tertium_server.rpc.desk import Desk
 from tertium_server.rpc.track_ids import TrackIds
@@ -21,5 +22,6 @@ def warm_up() -> None:
     )
     frames = frames_pb2.Frames(frame_indices=[0], capture_times=[0], detection_counts=[1], boxes=[0, 0, 1, 1])
     desk = Desk()
-    desk.answer(decision_service_pb2.DecideRequest(frames=frames).SerializeToString(), stream, letterhead)
-    desk.write_answer(letterhead)
+    request = decision_service_pb2.DecideRequest(frames=frames).SerializeToString()
+    desk.answer(request, stream, letterhead)
+    find_track([(request, desk.write_answer(letterhead))], 1)

@@ -37,12 +37,13 @@ ALIGNMENT = 8
 MARGIN = FIELDS * ALIGNMENT
 """Bytes that the columns of a message may take beside its own."""
 
-_NOWHERE = -1
+NOWHERE = -1
+"""In place of a place: there is none."""
 
 
 @kernel
-def _read_length(data: NDArray[np.uint8], place: int, end: int) -> tuple[int, int]:
-    """A varint of as few bytes as it needs, and the place behind it; -1 where there is none."""
+def read_varint(data: NDArray[np.uint8], place: int, end: int) -> tuple[int, int]:
+    """A number of up to 28 bits, written in as few bytes as it needs, and the place behind it; NOWHERE where there is none."""
     value = 0
     for number in range(_LONGEST_LENGTH):
         if place + number >= end:
@@ -53,7 +54,7 @@ def _read_length(data: NDArray[np.uint8], place: int, end: int) -> tuple[int, in
             if byte == 0 and number > 0:
                 break
             return value, place + number + 1
-    return 0, _NOWHERE
+    return 0, NOWHERE
 
 
 @kernel
@@ -63,15 +64,15 @@ def find_arrays(data: NDArray[np.uint8], spans: NDArray[np.int64]) -> bool:
     size = data.shape[0]
     if size == 0 or data[0] != _FRAMES_TAG:
         return False
-    length, place = _read_length(data, 1, size)
-    if place == _NOWHERE or place + length != size:
+    length, place = read_varint(data, 1, size)
+    if place == NOWHERE or place + length != size:
         return False
     while place < size:
         number = np.int64(data[place]) >> 3
         if data[place] & 7 != _LENGTH_DELIMITED or number < 1 or number >= FIELDS or spans[number, 1] > 0:
             return False
-        length, place = _read_length(data, place + 1, size)
-        if place == _NOWHERE or length == 0 or length > size - place or length % _ITEM_SIZES[number] != 0:
+        length, place = read_varint(data, place + 1, size)
+        if place == NOWHERE or length == 0 or length > size - place or length % _ITEM_SIZES[number] != 0:
             return False
         spans[number, 0] = place
         spans[number, 1] = length
