@@ -91,11 +91,11 @@ class Settings(BaseSettings):
         description="Share the gRPC port with other server processes on this machine (SO_REUSEPORT), one a core, say.",
     )
     metrics_host: str = Field(
-        default="127.0.0.1", min_length=1, description="Host to serve /metrics, /healthz and /readyz on."
+        default="127.0.0.1",
+        min_length=1,
+        description="Host to serve /review, /live, /metrics, /healthz and /readyz on.",
     )
-    metrics_port: Port = Field(
-        default=9413, description="Port of /metrics, /healthz and /readyz; 0 takes any that is free."
-    )
+    metrics_port: Port = Field(default=9413, description="Port of these pages, over HTTP; 0 takes any that is free.")
     data_dir: Path = Field(
         default_factory=_default_data_dir,
         description="Folder for what the server keeps: the checkpoint key, and server.json with its addresses while it runs.",

@@ -15,13 +15,18 @@ if TYPE_CHECKING:
 
 HELP = (
     "Serve decisions over gRPC until told to stop.\n\n"
-    "Every option can also be given as the environment variable named with it, or as a key of a TOML file "
+    "Every option can also be given as the environment variable named with it (TERTIUM_MAX_STREAMS), or as a key of a TOML file "
     "(--config; max_streams = 64). The command line wins over the environment, that over the file.\n\n"
     "SIGTERM or Ctrl-C drains: health says NOT_SERVING, cameras get a last checkpoint and go on elsewhere."
 )
 
 _PANELS = {
-    "Where": ("listen", "reuse_port", "reflection", "metrics_host", "metrics_port", "data_dir", "store"),
+    "Where": ("listen", "metrics_host", "metrics_port", "data_dir", "store"),
+    "Switches": (
+        "review",
+        "reflection",
+        "reuse_port",
+    ),  # a panel of their own: each has two names, which takes the words their room
     "TLS": ("tls_certificate", "tls_key", "tls_client_ca"),
     "Judging and counting": (
         "policy",
@@ -35,7 +40,6 @@ _PANELS = {
         "ledger_hours",
     ),
     "Human review": (
-        "review",
         "evidence",
         "evidence_days",
         "evidence_pictures",
@@ -43,11 +47,8 @@ _PANELS = {
         "case_days",
         "tokens",
         "trusted_proxy_header",
-        "webhook",
-        "label_studio",
-        "label_studio_project",
-        "label_studio_poll_seconds",
     ),
+    "Review elsewhere": ("webhook", "label_studio", "label_studio_project", "label_studio_poll_seconds"),
     "Recording": ("record", "record_total_bytes", "record_file_bytes"),
     "Checkpoints": ("checkpoint_interval", "checkpoint_key_file"),
     "Limits": (
@@ -57,10 +58,15 @@ _PANELS = {
         "max_frames_per_message",
         "max_message_bytes",
         "heavy_detections",
-        "open_seconds",
     ),
     "Processor": ("heavy_workers", "scheduling"),
-    "Connections": ("drain_seconds", "keepalive_seconds", "keepalive_timeout_seconds", "min_ping_seconds"),
+    "Connections": (
+        "open_seconds",
+        "drain_seconds",
+        "keepalive_seconds",
+        "keepalive_timeout_seconds",
+        "min_ping_seconds",
+    ),
     "Logs": ("log_level", "log_format"),
 }
 _OTHER = "More"
@@ -72,6 +78,7 @@ _METAVARS = {
     "data_dir": "FOLDER",
     "evidence": "FOLDER|URL",
     "evidence_days": "DAYS",
+    "ledger_hours": "HOURS",
     "decision_days": "DAYS",
     "case_days": "DAYS",
     "shadow_share": "SHARE",
@@ -147,7 +154,7 @@ def _option(name: str, field: FieldInfo, panel: str) -> Any:  # noqa: ANN401  # 
 
 
 def _variable(name: str) -> str:
-    return rf"[dim]\[{name}][/dim]"
+    return f"[dim]{name}[/dim]"
 
 
 def _plain(text: str) -> str:
