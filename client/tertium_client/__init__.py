@@ -7,10 +7,12 @@
         client.open("gate", class_names={0: "person"}, frame_size=(1920, 1080), nominal_fps=30) as stream,
     ):
         for answer in stream.decide(frames):
-            sure = answer.decisions.verdicts == Verdict.YES
+            if answer.decisions is not None:
+                sure = answer.decisions.verdicts == Verdict.YES
 
 Frames (`Frame`) hold numpy arrays or lists: boxes, scores, class ids. Send all detections, low scores too, and frames without any: both are
-evidence. Each frame gets one `Answer`, in order, with its decisions (or the notice why it was refused) and what happened to tracks.
+evidence. Each frame gets one `Answer`, in order, with its decisions (None: it was refused, and `refusal` says why) and what happened to tracks. Now
+and then comes an answer that belongs to no frame: the ends of tracks when the stream ends, or word of a server that is about to stop.
 
 There are three ways to send and read, and AsyncClient has the same with `async` and `await`:
 
@@ -19,8 +21,9 @@ There are three ways to send and read, and AsyncClient has the same with `async`
 - `stream.send(…)` and then `for answer in stream.ready()` in turn, with `stream.drain()` for what is still outstanding.
 
 A connection that breaks is mended unseen: the client keeps the server's last checkpoint and the frames since, reconnects (see `Reconnect`) to the
-same server or another one, and goes on where it was. No answer is lost or handed out twice. What it can't mend is raised as one of the errors
-in `tertium_client.errors`, after all answers that came before. Callers that can hold no stream use `client.decide_batch`.
+same server or another one, and goes on where it was. No answer is lost or handed out twice. While there is no connection, sending waits as soon as
+`max_in_flight` frames have no answer. What can't be mended is raised as one of the errors in `tertium_client.errors`, after all answers that came
+before. Callers that can hold no stream use `client.decide_batch`. A client belongs to the process it was made in, an AsyncClient to one event loop.
 
 The package logs to the logger "tertium_client" and needs grpcio, protobuf and numpy only.
 """

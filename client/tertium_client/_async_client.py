@@ -31,7 +31,8 @@ class AsyncClient:
 
         async with AsyncClient("127.0.0.1:7413") as client, client.open("gate", class_names={0: "person"}, nominal_fps=30) as stream:
             async for answer in stream.decide(frames):
-                print(answer.frame_index, answer.decisions.verdicts)
+                if answer.decisions is not None:
+                    print(answer.frame_index, answer.decisions.verdicts)
 
     The connection is made with the first call. The options are those of Client.
     """

@@ -330,8 +330,9 @@ class Session:
             return None
         _log.log(
             logging.WARNING if was_connected else logging.INFO,
-            "stream %r lost its connection (%s: %s); attempt %d in %.2f s",
+            "stream %r %s (%s: %s); attempt %d in %.2f s",
             self.settings.stream_id,
+            "lost its connection" if was_connected else "is not connected",
             status.code.name,
             status.message,
             self._backoff.attempts,
