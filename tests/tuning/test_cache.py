@@ -51,6 +51,15 @@ def test_the_entries_used_longest_ago_are_dropped_beyond_the_bound(tmp_path: Pat
     assert {file.stem for file in tmp_path.iterdir()} == {"a", "c", "d"}
 
 
+def test_what_a_killed_process_left_behind_is_dropped_and_what_another_writes_now_is_not(tmp_path: Path) -> None:
+    kept = ReplayCache(tmp_path)
+    for name in ("old.part", "new.part"):
+        (tmp_path / name).write_bytes(b"half")
+    os.utime(tmp_path / "old.part", (1, 1))
+    kept.put("a", ARRAYS)
+    assert {file.name for file in tmp_path.iterdir()} == {"new.part", "a.npz"}
+
+
 def test_a_folder_that_cannot_be_made_keeps_nothing_and_loses_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     kept = ReplayCache(tmp_path / "file" / "folder")

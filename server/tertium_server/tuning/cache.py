@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -31,6 +32,10 @@ MOST_BYTES = 1 << 30
 
 _SOURCES = ("engine", "policy", "tuning")
 _SUFFIX = ".npz"
+_UNFINISHED = ".part"
+
+_ABANDONED = 24 * 3600.0
+"""Seconds after which a file that is being written was left behind by a process that was killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,7 @@ class ReplayCache:
         """Keeps arrays under a key. Where the folder can't be written nothing is kept, and nothing else is lost."""
         with contextlib.suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(suffix=".part", dir=self.folder)
+            handle, name = tempfile.mkstemp(suffix=_UNFINISHED, dir=self.folder)
             try:
                 with os.fdopen(handle, "wb") as file:
                     np.savez(file, **dict(arrays))  # type: ignore[arg-type]  # its stub takes the names for flags
@@ -73,6 +78,10 @@ class ReplayCache:
 
     def _shrink(self) -> None:
         entries = []
+        for path in self.folder.glob(f"*{_UNFINISHED}"):
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < time.time() - _ABANDONED:
+                    path.unlink()
         for path in self.folder.glob(f"*{_SUFFIX}"):
             with contextlib.suppress(FileNotFoundError):  # another process was faster
                 found = path.stat()

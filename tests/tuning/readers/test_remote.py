@@ -122,6 +122,12 @@ def test_a_fetch_that_broke_off_goes_on_where_it_stood(
     assert not list((tmp_path / "copies").rglob("*.part"))
     read_detections("memory://site", "mot", mirrors=mirrors)
     assert len(asked) == 6 + 1
+    broken = [tmp_path / "copies" / f"tertium-mirror-{digit * 20}" for digit in "ab"]
+    for place in broken:
+        (place / "memory").mkdir(parents=True)
+    os.utime(broken[0], (1, 1))  # long ago, and nobody took it up again
+    read_detections("memory://site", "mot", mirrors=mirrors)
+    assert [place.exists() for place in broken] == [False, True]
 
 
 def test_videos_and_pictures_beside_a_recording_stay_where_they_are(folder: Path, store: Any, tmp_path: Path) -> None:

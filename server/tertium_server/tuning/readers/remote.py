@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,9 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 MOST_BYTES = 8 << 30
 """Of all copies together. Those used longest ago go first, never the one in use."""
+
+ABANDONED = 7 * 24 * 3600.0
+"""Seconds for which what came of a fetch that broke off is kept."""
 
 
 def is_url(place: str | Path) -> bool:
@@ -90,6 +94,11 @@ class Mirrors:
         self._shrink(copy)
 
     def _shrink(self, used: Copy) -> None:
+        for folder in self.folder.glob(f"{MIRROR}*/"):  # a fetch that broke off, and that nobody took up again
+            with contextlib.suppress(OSError):
+                copy = Copy(folder, folder, stamped=True)
+                if not copy.note.exists() and folder.stat().st_mtime < time.time() - ABANDONED:
+                    copy.remove()
         copies: list[tuple[int, int, Path]] = []
         for note in self.folder.glob(f"{MIRROR}*.json"):
             with contextlib.suppress(OSError, ValueError, KeyError):  # another process was faster
