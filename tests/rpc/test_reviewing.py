@@ -176,28 +176,43 @@ class Rests:
         self.taken += 1
 
 
+def rests_taken(setup: Set, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Has the link work; how many rests it had taken, after each report but the last, behind which none waits."""
+    pacer = Rests()
+    monkeypatch.setattr(setup.link, "_pacer", pacer)
+    taken = list[int]()
+
+    def rest() -> None:
+        setup.link._rest()  # pyright: ignore[reportPrivateUsage]
+        if setup.link._backlog.entries:  # pyright: ignore[reportPrivateUsage]
+            taken.append(pacer.taken)
+
+    setup.link.work(rest)
+    assert taken
+    return taken
+
+
 @pytest.mark.parametrize(("waited", "rests"), [(0.0, True), (60.0, False)])
 def test_there_is_no_time_for_rests_when_reports_have_waited_long(
     setup: Set, monkeypatch: pytest.MonkeyPatch, waited: float, *, rests: bool
 ) -> None:
-    pacer = Rests()
-    monkeypatch.setattr(setup.link, "_pacer", pacer)
-    streams = [setup.open(stream_id=f"camera {number}") for number in range(3)]
-    for stream in streams:
+    for number in range(3):
+        stream = setup.open(stream_id=f"camera {number}")
         setup.play(stream, confident(0, 40))
         setup.end(stream)
     later = time.monotonic() + waited
     monkeypatch.setattr(time, "monotonic", lambda: later)
-    at_last_report: list[float] = []
+    assert all((taken > 0) is rests for taken in rests_taken(setup, monkeypatch))
 
-    def rest() -> None:
-        setup.link._rest()  # pyright: ignore[reportPrivateUsage]
-        at_last_report.append(pacer.taken)
 
-    setup.link.work(rest)
-    waiting = at_last_report[:-2]  # the last report of all has none behind it that waits
-    assert waiting
-    assert all((taken > 0) is rests for taken in waiting)
+@pytest.mark.parametrize(("frames", "rests"), [(40, True), (400, False)])
+def test_there_is_no_time_for_rests_when_the_film_of_a_report_is_passing(
+    setup: Set, monkeypatch: pytest.MonkeyPatch, frames: int, *, rests: bool
+) -> None:
+    setup.link.limits = ReviewLimits(film_bytes=40_000)
+    for number in range(3):
+        setup.play(setup.open(stream_id=f"recording {number}"), confident(0, frames))
+    assert all((taken > 0) is rests for taken in rests_taken(setup, monkeypatch))
 
 
 def unlikely(first: int, last: int) -> list[Frames]:

@@ -26,12 +26,14 @@ Entry = tuple[bytes | FrameColumns, bytes]
 class Film:
     """The newest messages, up to a number of bytes. One thread writes; any may read what it has returned from ``entries``."""
 
-    __slots__ = ("_bytes", "_entries", "_most_bytes")
+    __slots__ = ("_bytes", "_entries", "_most_bytes", "passed")
 
     def __init__(self, most_bytes: int) -> None:
         self._entries: deque[tuple[Entry, int]] = deque()
         self._bytes = 0
         self._most_bytes = most_bytes
+        self.passed = 0
+        """Bytes of all messages ever kept."""
 
     def keep(self, entry: Entry, size: int) -> None:
         """Keeps a message and its response, ``size`` bytes together, and lets the oldest go; of one that is too large by itself, nothing is kept."""
@@ -40,6 +42,7 @@ class Film:
         entries = self._entries
         entries.append((entry, size))
         self._bytes += size
+        self.passed += size
         while self._bytes > self._most_bytes:
             self._bytes -= entries.popleft()[1]
 

@@ -11,6 +11,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tertium.v1 import evidence_pb2
 from tertium_server.engine import StreamSettings
@@ -63,11 +64,22 @@ class ReviewLimits:
     """How long they are of use."""
 
 
+class _Waiting(NamedTuple):
+    """A report that waits for the reviewing thread."""
+
+    since: float
+    """By the monotonic clock."""
+    passed: int
+    """What had passed on the stream's film by then."""
+    review: StreamReview
+    told: Report
+
+
 @dataclass(slots=True)
 class _Backlog:
-    """What waits for the reviewing thread; reports with the time they came, by the monotonic clock."""
+    """What waits for the reviewing thread."""
 
-    entries: deque[tuple[float, StreamReview, Report]] = field(default_factory=lambda: deque(maxlen=_MOST_HANDED_OVER))
+    entries: deque[_Waiting] = field(default_factory=lambda: deque(maxlen=_MOST_HANDED_OVER))
     evidence: deque[evidence_pb2.Evidence] = field(default_factory=lambda: deque(maxlen=_MOST_SENT))
 
 
@@ -175,7 +187,7 @@ class ReviewLink:
         entries = self._backlog.entries
         if len(entries) == _MOST_HANDED_OVER:
             self.lost += 1
-        entries.append((time.monotonic(), review, told))
+        entries.append(_Waiting(time.monotonic(), review.film.passed, review, told))
         self._wake.set()
 
     def develop(self, evidence: evidence_pb2.Evidence) -> None:
@@ -210,10 +222,17 @@ class ReviewLink:
         self.work()
 
     def _rest(self) -> None:
-        entries = self._backlog.entries
-        is_late = bool(entries) and time.monotonic() - entries[0][0] > _PATIENCE_SECONDS
-        if not self._stopping and not is_late:
+        if not self._stopping and not self._is_late():
             self._pacer.rest()
+
+    def _is_late(self) -> bool:
+        """Whether the first report has waited too long, or is about to leave its stream's film: a recording may be played at any speed."""
+        entries = self._backlog.entries
+        if not entries:
+            return False
+        first = entries[0]
+        has_passed = first.review.film.passed - first.passed
+        return time.monotonic() - first.since > _PATIENCE_SECONDS or has_passed > self.limits.film_bytes // 2
 
     def work(self, rest: Rest = go_on) -> None:
         """Does all there is to do now. Called by the link's own thread, and by tests."""
@@ -222,8 +241,8 @@ class ReviewLink:
         # Times before news: what happened up to then has been handed over by now.
         times = {review: review.reached for review in reviews if review.watch.waiting}
         while self._backlog.entries:
-            _, review, told = self._backlog.entries.popleft()
-            self._guarded(lambda: self._read(review, told, rest))  # noqa: B023 - called here and now
+            waiting = self._backlog.entries.popleft()
+            self._guarded(lambda: self._read(waiting.review, waiting.told, rest))  # noqa: B023 - called here and now
             rest()
         for review, moment in times.items():
             self._guarded(lambda: self._decide(review, review.watch.advance(moment), rest))  # noqa: B023 - as above
