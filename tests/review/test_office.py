@@ -1,13 +1,18 @@
 """Cases from their opening to their answer, on SQLite and on PostgreSQL."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from tertium_server.review.errors import CaseNotFoundError, NothingToUndoError, VotedAlreadyError
+from tertium_server.review.reading import cases_by_state, oldest_by_source, queue_state
 from tertium_server.review.values import Answer, DecidedBy, Source, State, Stratum, Verdict
 from tertium_server.storage import Database
 from tertium_server.storage.tables import review
 from tests.review.builders import Clock, booking, id_of, office, terms
+from tests.stores import sqlite_store
 
 
 def rows(store: Database, table: str) -> int:
@@ -337,3 +342,27 @@ class TestDelivery:
         assert desk.undelivered(["gate"]) == []
         desk.take_back("gate", 7, 99)
         assert desk.undelivered(["gate"]) == [told]
+
+
+def test_what_is_asked_of_waiting_cases_every_few_seconds_is_read_from_indices_alone(tmp_path: Path) -> None:
+    store = sqlite_store(tmp_path)
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if "FROM cases" in statement:
+            asked.append((statement, parameters))
+
+    event.listen(store.engine, "before_cursor_execute", note)
+    office(store).expire()
+    with store.read() as connection:
+        cases_by_state(connection, 1)
+        oldest_by_source(connection)
+        queue_state(connection, 1)
+        event.remove(store.engine, "before_cursor_execute", note)
+        plans = [
+            connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()[0][3]
+            for statement, parameters in asked
+        ]
+    assert "USING INDEX ix_cases_due (deadline_at<?)" in plans[0]
+    assert ["USING COVERING INDEX ix_cases_waiting" in plan for plan in plans[1:]] == [True] * 3
+    store.close()

@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Connection, and_, case, cast, func, or_, sele
 
 from tertium_server.review.footage import Footage
 from tertium_server.review.rows import to_case
-from tertium_server.review.values import MICROS, WAITING, Answer, Case, Source, State
+from tertium_server.review.values import MICROS, Answer, Case, Source, State
 from tertium_server.storage import Database
 from tertium_server.storage.tables import review
 
@@ -74,7 +74,7 @@ def queue_state(connection: Connection, now: int) -> QueueState:
     expected = case((_cases.expired_at.is_(None), _cases.deadline_at))
     row = connection.execute(
         select(func.count(), leased, func.min(_cases.opened_at), func.min(expected)).where(
-            _cases.state.in_([state.value for state in WAITING]), _cases.source != Source.GOLD.value
+            _cases.closed_at.is_(None), _cases.source != Source.GOLD.value
         )
     ).one()
     recent = connection.execute(
@@ -116,11 +116,7 @@ def votes_from(connection: Connection, name: str, origin: str) -> dict[str, Answ
 def cases_by_state(connection: Connection, now: int) -> dict[tuple[str, str], int]:
     """Numbers of waiting cases by source and state; ``leased`` in place of the state where somebody has it."""
     state = case((_cases.lease_expires_at > now, "leased"), else_=_cases.state)
-    query = (
-        select(_cases.source, state, func.count())
-        .where(_cases.state.in_([each.value for each in WAITING]))
-        .group_by(_cases.source, state)
-    )
+    query = select(_cases.source, state, func.count()).where(_cases.closed_at.is_(None)).group_by(_cases.source, state)
     return {(source, name): count for source, name, count in connection.execute(query).all()}
 
 
@@ -136,11 +132,7 @@ def answers_by_source(connection: Connection) -> dict[tuple[str, str], int]:
 
 def oldest_by_source(connection: Connection) -> dict[str, int]:
     """When the oldest waiting case of each source was opened."""
-    query = (
-        select(_cases.source, func.min(_cases.opened_at))
-        .where(_cases.state.in_([state.value for state in WAITING]))
-        .group_by(_cases.source)
-    )
+    query = select(_cases.source, func.min(_cases.opened_at)).where(_cases.closed_at.is_(None)).group_by(_cases.source)
     return {row[0]: row[1] for row in connection.execute(query)}
 
 

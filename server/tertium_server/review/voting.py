@@ -132,14 +132,14 @@ def withdraw(connection: Connection, case_id: str, now: int, *, targets: Sequenc
     return True
 
 
-def expire(connection: Connection, now: int, *, most: int = 500, targets: Sequence[str] = ()) -> list[Case]:
+def expire(connection: Connection, now: int, *, most: int = 100, targets: Sequence[str] = ()) -> list[Case]:
     """Lets the policy's default hold of cases whose deadline has passed; they stay in the queue, for an answer is still worth knowing."""
     query = (
         select(_cases.id)
         .where(
-            _cases.state.in_([State.OPEN.value, State.SECOND_REVIEW.value, State.ESCALATED.value]),
-            _cases.source != Source.GOLD.value,
+            _cases.closed_at.is_(None),
             _cases.expired_at.is_(None),
+            _cases.source != Source.GOLD.value,
             _cases.deadline_at <= now,
         )
         .order_by(_cases.deadline_at)

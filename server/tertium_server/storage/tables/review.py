@@ -82,7 +82,6 @@ cases = Table(
     Index("ix_cases_queue", "state", "source", "due_rank", "priority", "id"),
     Index(None, "stream_id", "epoch", "track_id"),
     Index(None, "opened_at"),
-    Index(None, "closed_at"),
     Index(None, "lease_reviewer"),
     # Answers are counted by the time of their decision, again and again: from this index alone.
     Index(
@@ -90,6 +89,14 @@ cases = Table(
     ),
 )
 """One row for each track put before people. The lease is part of it, so that granting one is a single update."""
+
+# What is asked of waiting cases every few seconds has to cost little, however many were never answered: it is read from these alone.
+_waiting = cases.c.closed_at.is_(None)
+_due = _waiting & cases.c.expired_at.is_(None)
+_asked = ("source", "state", "lease_expires_at", "opened_at", "expired_at", "deadline_at", "closed_at")
+Index("ix_cases_due", cases.c.deadline_at, cases.c.source, sqlite_where=_due, postgresql_where=_due)
+Index("ix_cases_waiting", *(cases.c[name] for name in _asked), sqlite_where=_waiting, postgresql_where=_waiting)
+Index("ix_cases_closed_at", cases.c.closed_at, sqlite_where=~_waiting, postgresql_where=~_waiting)
 
 votes = Table(
     "votes",
