@@ -307,8 +307,16 @@ class Stream(StreamFacts):
     def _requests(self, opening: bytes, ended: threading.Event) -> Iterator[bytes]:
         """The requests of one call, pulled by a thread of gRPC; its end half-closes."""
         yield opening
-        while (following := self._next_request(ended)) is not None:
-            yield following
+        try:
+            while (following := self._next_request(ended)) is not None:
+                yield following
+        except Exception as error:  # noqa: BLE001  # gRPC would make an UNKNOWN of it that says nothing
+            with self._lock:
+                self._session.stop(error)
+                call = self._call
+                self._wake_all()
+            if call is not None:
+                call.cancel()
 
     def _next_request(self, ended: threading.Event) -> bytes | None:
         while callable(due := self._due(ended)):

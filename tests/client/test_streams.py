@@ -315,6 +315,23 @@ def test_one_who_sends_is_told_that_the_one_who_read_has_ended(kind: Kind, monke
         asyncio.run(scenario())
 
 
+@both
+def test_a_defect_in_sending_is_raised_as_what_it_is(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_session: object, _now: float) -> None:
+        raise ZeroDivisionError("a defect")
+
+    async def scenario() -> None:
+        async with kind.client(server.address) as client:
+            stream = await client.open("gate", **OPTIONS)
+            monkeypatch.setattr("tertium_client._session.Session.next_request", fails)
+            with pytest.raises(ZeroDivisionError, match="a defect"):
+                await stream.send(Frame([], capture_time=0))
+                await stream.receive()
+
+    with ScriptedServer(script()) as server:
+        asyncio.run(scenario())
+
+
 def test_a_stream_whose_task_is_cancelled_by_others_tells_those_who_wait() -> None:
     async def scenario() -> None:
         async with KINDS[1].client(server.address) as client:
