@@ -101,6 +101,10 @@ BOX = [[0, 0, 9, 9]]
         (Detections([[0, 0, 9]], [0.5]), r"frame 1, xyxy: has the shape \(1, 3\)"),
         (Detections(BOX, [0.5, 0.4]), r"frame 1, confidence: has the shape \(2,\), and there are 1 boxes"),
         (Detections(BOX, [0.5], tracker_id=[1.5]), "tracker_id of box 0: is 1.5"),
+        (Detections(BOX, [0.5], class_id=[0.5]), "class_id of box 0: is 0.5, which is no whole number"),
+        (Detections(BOX, [0.5], class_id=["car"]), r"frame 1, class_id: holds no numbers \(could not"),
+        (Detections([["a", 0, 9, 9]], [0.5]), r"frame 1, xyxy: holds no numbers \(could not"),
+        (Detections(BOX), "frame 1, confidence: is missing, and other frames have it"),
     ],
 )
 def test_a_frame_that_cannot_be_is_named(frame: Detections, said: str) -> None:
@@ -123,6 +127,10 @@ def test_a_missing_confidence_counts_as_one_with_a_warning() -> None:
     [sequence] = sequences_from({"a": [Detections(BOX)]})
     assert sequence.scores.tolist() == [1.0]
     assert "have no confidence" in sequence.warnings[0]
+    [sequence] = sequences_from({"a": [Detections(BOX, [0.5]), Detections([])]})
+    assert (sequence.scores.tolist(), sequence.warnings) == ([0.5], ())
+    with pytest.raises(ReadError, match="detections of a, confidence: is missing; leave out logits"):
+        sequences_from({"a": [Detections(BOX)]}, Setting(logits=True))
 
 
 def test_a_policy_is_tuned_on_arrays_and_knows_them_by_their_content() -> None:

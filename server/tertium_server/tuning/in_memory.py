@@ -15,7 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .readers import Kind, Labelled, NothingFoundError, Place, ReadError, Sequence, Truth, unify_classes
-from .readers.checks import boxes_from_corners, check_class_names, check_corners, check_scores, track_numbers
+from .readers.checks import (
+    boxes_from_corners,
+    check_class_names,
+    check_corners,
+    check_scores,
+    track_numbers,
+    whole_numbers,
+)
 from .readers.labelled import unify
 from .readers.tertium import FASTEST
 
@@ -139,19 +146,43 @@ class _Gathered:
         return np.concatenate([np.empty(0, kind), *parts])
 
     def has(self, field: str) -> bool:
-        """Whether any frame with boxes has it."""
-        return any(part is not None for part in self.columns[field])
+        """Whether frames with boxes have it.
+
+        Raises:
+            ReadError: some do and some don't.
+        """
+        counts = np.bincount(self.frames, minlength=self.length).tolist()
+        having = {count: part is not None for count, part in enumerate(self.columns[field]) if counts[count]}
+        if not any(having.values()):
+            return False
+        bare = next((frame for frame, has in having.items() if not has), None)
+        if bare is not None:
+            place = Place(f"{self.what} of {self.name}", bare, field, "frame")
+            raise ReadError(
+                place, "is missing, and other frames have it", "give it to all frames with boxes, or to none"
+            )
+        return True
 
 
 _FIELDS = ("confidence", "class_id", "tracker_id", "class_name", "ignore")
+
+
+_NUMBERS = frozenset({"confidence", "class_id", "tracker_id"})
+
+
+def _numbers(value: Any, place: Place) -> NDArray[np.float64]:  # noqa: ANN401  # whatever numpy takes
+    try:
+        return np.asarray(value, np.float64)
+    except (ValueError, TypeError) as error:
+        raise ReadError(place, f"holds no numbers ({error})", "give an array of numbers") from error
 
 
 def _gather(name: str, what: str, given: Frames) -> _Gathered:
     columns: dict[str, list[NDArray[Any] | None]] = {field: [] for field in ("xyxy", *_FIELDS)}
     counts = []
     for index, frame in enumerate(given):
-        boxes = np.asarray(getattr(frame, "xyxy", None), np.float64)
         place = Place(f"{what} of {name}", index, "xyxy", "frame")
+        boxes = _numbers(getattr(frame, "xyxy", None), place)
         if boxes.size == 0:
             boxes = boxes.reshape(0, 4)
         if boxes.ndim != 2 or boxes.shape[1] != 4:  # noqa: PLR2004  # corners
@@ -164,6 +195,8 @@ def _gather(name: str, what: str, given: Frames) -> _Gathered:
             if value is not None and np.shape(value) != (len(boxes),):
                 problem = f"has the shape {np.shape(value)}, and there are {len(boxes)} boxes"
                 raise ReadError(Place(place.file, index, field, "frame"), problem, "give a value for each box, or None")
+            if value is not None and field in _NUMBERS:
+                value = _numbers(value, Place(place.file, index, field, "frame"))
             columns[field].append(None if value is None else np.asarray(value))
     frames = np.repeat(np.arange(len(counts)), counts).astype(np.int64)
     places = np.concatenate([np.empty(0, np.int64), *(np.arange(count) for count in counts)]).astype(np.int64)
@@ -178,7 +211,7 @@ def _corners(given: _Gathered) -> NDArray[np.float64]:
 
 def _classes(given: _Gathered, setting: Setting) -> tuple[dict[int, str], NDArray[np.uint32]]:
     """Names by id, and (N,) ids."""
-    numbers = given.column("class_id", -1, np.int64)
+    numbers = whole_numbers(given.column("class_id", -1, np.float64), given.locate("class_id"), "class_id")
     known = dict(setting.class_names or {})
     words = np.array([known.get(one, str(one)) if one >= 0 else UNNAMED for one in numbers.tolist()], np.str_)
     told = given.column("class_name", "", np.str_)
@@ -193,6 +226,9 @@ def _sequence(given: _Gathered, setting: Setting) -> Sequence:
     boxes = boxes_from_corners(corners, given.locate("xyxy"), _SIDES)
     warnings: tuple[str, ...] = ()
     if len(corners) and not given.has("confidence"):
+        if setting.logits:
+            remedy = "leave out logits: each detection then counts as 1.0"
+            raise ReadError(Place(f"{given.what} of {given.name}", column="confidence"), "is missing", remedy)
         warnings = (f"{given.place()}: have no confidence; every detection counts with score 1.0",)
     scores = given.column("confidence", 1.0, np.float64)
     check_scores(scores, given.locate("confidence"), "confidence", logits=setting.logits)
