@@ -92,6 +92,24 @@ def test_what_an_error_shows_of_a_value_is_short_however_much_it_stands_for(tmp_
     assert len(str(raised.value)) < 5000
 
 
+def test_a_world_that_would_never_be_done_is_refused_with_the_field_at_fault() -> None:
+    with pytest.raises(WorldError, match=r"classes.0.speed: at 0.01 pixels a second .* or let them stand"):
+        preset("calibrated", classes=[{"name": "snail", "speed": 0.01}])
+    with pytest.raises(WorldError, match=r"phantom_seconds: 0.01 is less than a frame \(0.1\); .* is a flash"):
+        preset("calibrated", false_alarms={"phantom_seconds": 0.01})
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_strangest_numbers_give_boxes_and_scores_that_are_some() -> None:
+    extremes = {"sure": -20, "size_effect": 10, "full_height": 2000, "cover_effect": 20, "flicker": 10, "sharpness": 20}
+    world = preset("busy-street", cameras=1, frames=20, detector={**extremes, "localisation": 0.5, "duplicates": 1})
+    for one in (world, world.change(detector={"sure": 20, "size_effect": 0}, frame_size=(64, 64))):
+        said = film(one, 0).detections
+        assert len(said)
+        assert ((said.scores >= 0) & (said.scores <= 1)).all()
+        assert (said.boxes[:, 2:] > said.boxes[:, :2]).all()
+
+
 def test_any_field_may_be_changed_by_its_name() -> None:
     assert preset("drift", name="gate").name == "gate"
 

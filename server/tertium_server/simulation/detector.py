@@ -10,6 +10,9 @@ from .looking import look
 from .scene import Scene
 from .world import World
 
+_SURELY = 700.0
+"""Log-odds that no score can tell from more, and of which the exponential is still a number."""
+
 
 def detect(world: World, camera: int, scene: Scene) -> Boxes:
     """What the detector says of a scene: always the same."""
@@ -17,7 +20,7 @@ def detect(world: World, camera: int, scene: Scene) -> Boxes:
     logits = raw.logits
     if world.detector.calibrate:
         logits = Scale.of(world)(logits)
-    scores = 1 / (1 + np.exp(-world.detector.sharpness * logits))
+    scores = 1 / (1 + np.exp(np.minimum(-world.detector.sharpness * logits, _SURELY)))
     kept = np.flatnonzero(scores >= world.detector.floor)
     raw, scores = raw.take(kept), scores[kept]
     random = np.random.default_rng((world.seed, DETECTOR, camera, 3))

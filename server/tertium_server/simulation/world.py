@@ -14,6 +14,12 @@ LogOdds = Annotated[float, Field(ge=-20, le=20)]
 Amount = Annotated[float, Field(ge=0, le=10_000)]
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\w.-]+$")]
 
+_SLOWEST = 0.2
+"""The slowest objects' share of the speed of their class: far away, and in no hurry."""
+
+_LONGEST = 1e6
+"""Frames in which an object has to have crossed the picture."""
+
 
 class Part(BaseModel):
     """A part of a world. Frozen; a change gives a new value."""
@@ -208,6 +214,23 @@ class World(Part):
         names = [one.name for one in self.classes]
         if len(set(names)) < len(names):
             raise ValueError("classes: two have the same name; give each its own")
+        return self
+
+    @model_validator(mode="after")
+    def _ends(self) -> World:
+        """What would take for ever, and more memory than there is."""
+        for number, one in enumerate(self.classes):
+            crossing = (self.frame_size[0] + one.height * one.aspect) / (_SLOWEST * one.speed) * self.fps
+            if crossing > _LONGEST:
+                raise ValueError(
+                    f"classes.{number}.speed: at {one.speed:g} pixels a second and {self.fps:g} frames a second some take {crossing:,.0f} frames "
+                    f"to cross the picture, and may take {_LONGEST:,.0f}; raise it, or let them stand (parked)"
+                )
+        if self.false_alarms.phantom_seconds * self.fps < 1:
+            raise ValueError(
+                f"false_alarms.phantom_seconds: {self.false_alarms.phantom_seconds:g} is less than a frame ({1 / self.fps:g}); what is there for one "
+                "frame only is a flash (flashes_per_second)"
+            )
         return self
 
     @property
