@@ -175,7 +175,7 @@ WRONG: list[tuple[str, str]] = [
     ("reflection", "perhaps"),
     ("checkpoint_interval", "10001"),
     ("decision_days", "7"),
-    ("case_days", "7"),
+    ("case_days", "8"),
 ]
 
 
@@ -240,8 +240,10 @@ def test_a_file_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pa
 def test_settings_that_contradict_each_other_are_told() -> None:
     with pytest.raises(ConfigurationError, match=r"max_tracks_per_stream .* is less than max_detections_per_frame"):
         load_settings({"max_tracks_per_stream": 5})
-    with pytest.raises(ConfigurationError, match=r"case_days \(9\) is less than decision_days \(10\)"):
-        load_settings({"case_days": 9, "decision_days": 10})
+    with pytest.raises(
+        ConfigurationError, match=r"case_days \(10\) has to be at least a day more than decision_days \(9.5\)"
+    ):
+        load_settings({"case_days": 10, "decision_days": 9.5})
     with pytest.raises(ConfigurationError, match="both given"):
         load_settings({"checkpoint_key": "k" * 40, "checkpoint_key_file": "/k"})
 

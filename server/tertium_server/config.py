@@ -158,7 +158,7 @@ class Settings(BaseSettings):
     )
     case_days: float | None = Field(
         default=None,
-        ge=8,
+        ge=9,
         le=36_500,
         allow_inf_nan=False,
         description="Days after a case was closed for which it is kept, with what people answered. Without it: for good.",
@@ -320,9 +320,9 @@ class Settings(BaseSettings):
             raise ValueError(
                 "tls_client_ca is given, but no tls_certificate and tls_key: without TLS no caller is known"
             )
-        if self.case_days is not None and self.case_days < self.decision_days:
+        if self.case_days is not None and self.case_days < self.decision_days + 1:
             raise ValueError(
-                f"case_days ({self.case_days:g}) is less than decision_days ({self.decision_days:g}), but a case is no older than its track"
+                f"case_days ({self.case_days:g}) has to be at least a day more than decision_days ({self.decision_days:g})"
             )
         if self.policy is not None and self.policy_dir is not None:
             raise ValueError("policy and policy_dir are both given; which one judges?")

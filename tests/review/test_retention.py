@@ -41,7 +41,7 @@ def rows(store: Database, table: Any) -> int:
 
 def answers_of(store: Database) -> Reviews:
     """What ``tertium tune --reviews`` takes from a store."""
-    return read_answers(store.engine.url.render_as_string(hide_password=False))
+    return read_answers(store.engine.url.render_as_string(hide_password=False), sample=True)
 
 
 def world(tracks: int = 1300, days: int = 13) -> list[Booking]:
@@ -291,16 +291,33 @@ class TestCases:
                 assert closed not in set(connection.execute(select(table.c.case_id)).scalars())
         assert [each.case_id for each in desk.undelivered(["gate"])] == [untold]
 
-    def test_totals_of_days_that_no_case_is_left_of_go_with_them(self, store: Database) -> None:
+    def test_answers_that_are_left_are_a_sample_of_the_tracks_that_are_counted(self, store: Database) -> None:
         clock = Clock()
-        office(store, clock).book([booking(number, decided_at=START + number % 3 * 20 * DAY) for number in range(30)])
-        clock.pass_by(55 * 86_400)
+        desk = office(store, clock)
+        # Ten tracks on each of five days; of each day, half are answered at once and a tenth only now.
+        days = [[booking(10 * day + k, decided_at=START + day * 10 * DAY) for k in range(10)] for day in range(5)]
+        for bookings in days:
+            names = desk.book(bookings)
+            for name in names[:5]:
+                self.answer(desk, name)
+            clock.pass_by(10 * 86_400)
+        for bookings in days:
+            self.answer(desk, id_of(bookings[9].decision))
+        desk.mark_delivered([each.seq for each in desk.undelivered(["gate"])], 7, 100)
         keep = Retention(store, RetentionRules(case_days=30.0), clock=clock)
-        for _ in range(4):
+        for _ in range(6):
             keep.work()
+        reviews = answers_of(store)
+        # The third day is that of 30 days ago: some of its cases may be gone.
+        wanted = {id_of(each.decision) for bookings in days[3:] for each in (*bookings[:5], bookings[9])}
+        assert {track.case_id for track in reviews.tracks} == wanted
+        assert list((reviews.population or {}).values()) == [20]
+        assert weigh(reviews.tracks, reviews.population).weights.tolist() == pytest.approx([20 / 12] * 12)
         with store.read() as connection:
-            totals = connection.execute(select(review.decided_totals.c.day, review.decided_totals.c.tracks)).all()
-        assert [tuple(row) for row in totals] == [((START + 40 * DAY) // DAY, 10)]
+            left = set(connection.execute(select(review.cases.c.id)).scalars())
+        assert left == {id_of(each.decision) for bookings in days for each in bookings[5:]} | wanted | {
+            id_of(each.decision) for each in days[2][:5]
+        }
 
 
 def test_room_in_a_file_is_used_again(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ class ReviewTuneRequest:
                 if self.detections is None
                 else read_runs(self.detections, self.sequences, mirrors_of(say, no_cache=self.no_cache))
             )
-            tuned = tune_on_reviews(read_answers(self.reviews), start, runs, options, say)
+            tuned = tune_on_reviews(read_answers(self.reviews, sample=True), start, runs, options, say)
         _show(tuned.summary)
         with written(self.out) as file:
             file.write(dump_policy(tuned.policy, f"Tuned by tertium on {tuned.summary['answers']} answers."))
@@ -82,8 +82,10 @@ class ReviewTuneRequest:
             messages().print(f"wrote {plain(self.out)}, policy {tuned.policy.version}", soft_wrap=True)
 
 
-def read_answers(where: str) -> Reviews:
+def read_answers(where: str, *, sample: bool = False) -> Reviews:
     """Answers of a store (data folder or URL), with how many tracks they are a sample of, or of an exported file.
+
+    ``sample``: without those on tracks that were decided before the ones that are still counted (`serve --case-days`).
 
     Raises:
         ReviewsError: The file is no export.
@@ -92,23 +94,24 @@ def read_answers(where: str) -> Reviews:
     from tertium_server.tuning.reviewed.cases import read_reviews  # noqa: PLC0415  # slow to load
 
     if "://" in where:
-        return _of_store(None, where)
+        return _of_store(None, where, sample=sample)
     path = Path(where)
-    return _of_store(path, None) if path.is_dir() else read_reviews(path)
+    return _of_store(path, None, sample=sample) if path.is_dir() else read_reviews(path)
 
 
-def _of_store(folder: Path | None, url: str | None) -> Reviews:
+def _of_store(folder: Path | None, url: str | None, *, sample: bool) -> Reviews:
     from tertium_server.review.exporting import line_of  # noqa: PLC0415  # loads the store
-    from tertium_server.review.reading import decided_tracks, reviewed  # noqa: PLC0415
+    from tertium_server.review.reading import decided_since, decided_tracks, reviewed  # noqa: PLC0415
     from tertium_server.tuning.reviewed.cases import Cell, Reviews, tracks_of  # noqa: PLC0415
 
     with open_store_of(folder, url, option="--reviews") as store:
-        tracks = tracks_of(line_of(each) for each in reviewed(store))
         with store.read() as connection:
+            since = decided_since(connection) if sample else 0
             population = {
                 Cell(each.stream_id, each.epoch, each.class_name, each.stratum, each.policy_version): each.count
                 for each in decided_tracks(connection)
             }
+        tracks = tracks_of(line_of(each) for each in reviewed(store) if each.case.decided_at >= since)
         return Reviews(tracks=tracks, population=population, source=store.name)
 
 

@@ -15,6 +15,7 @@ from tertium_server.storage.tables import review
 
 _cases, _votes, _totals = review.cases.c, review.votes.c, review.decided_totals.c
 _HOUR = 3600 * MICROS
+_DAY = 86_400 * MICROS
 _PAGE = 200
 _KIND = ("stream_id", "epoch", "class_name", "stratum", "policy_version")
 
@@ -159,6 +160,13 @@ def decided_tracks(connection: Connection) -> list[DecidedTracks]:
     kinds = [both[name] for name in _KIND]
     query = select(*kinds, cast(func.sum(both.tracks), BigInteger).label("count")).group_by(*kinds)
     return [DecidedTracks(**row) for row in connection.execute(query).mappings()]
+
+
+def decided_since(connection: Connection) -> int:
+    """When the first of the tracks was decided that are counted, microseconds, or the day began; 0: none is."""
+    tracks = connection.execute(select(func.min(review.decisions.c.decided_at))).scalar()
+    day = connection.execute(select(func.min(_totals.day))).scalar()
+    return min((moment for moment in (tracks, None if day is None else day * _DAY) if moment is not None), default=0)
 
 
 def reviewed(store: Database, *, closed_from: int = 0, stream: str = "") -> Iterator[Reviewed]:

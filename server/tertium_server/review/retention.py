@@ -61,7 +61,7 @@ class RetentionRules:
     """A decided track by itself, and an event that was sent; at least LEAST_DAYS."""
 
     case_days: float | None = None
-    """A case after it was closed, at least as long as decisions; None: for good."""
+    """A case after it was closed, at least a day more than decisions; None: for good."""
 
 
 class Retention:
@@ -105,7 +105,8 @@ class Retention:
         if self._rules.case_days is not None:
             settled = now - round(self._rules.case_days * _DAY)
             yield review.cases, _CASES, partial(forget_cases, before=settled, most=_CASES)
-            yield review.decided_totals, _ROWS, partial(forget_totals, before=settled // _DAY)
+            # The day in which that time lies, too: some of its cases may be gone.
+            yield review.decided_totals, _ROWS, partial(forget_totals, before=settled // _DAY + 1)
 
 
 def sum_up(connection: Connection, before: int, most: int) -> int:
