@@ -271,16 +271,15 @@ class AsyncStream(StreamFacts):
         try:
             await call.write(opening)
             while True:
-                drawing = self._session.next_drawing()
-                if drawing is not None:
+                now = time.monotonic()
+                request = self._session.next_request(now)
+                drawing = None if request is not None else self._session.next_drawing()
+                if request is not None:
+                    await call.write(request)
+                elif drawing is not None:
                     evidence = await asyncio.to_thread(drawing)
                     if evidence is not None:
                         await call.write(evidence)
-                    continue
-                now = time.monotonic()
-                request = self._session.next_request(now)
-                if request is not None:
-                    await call.write(request)
                 elif self._session.half_close():
                     await call.done_writing()
                     return

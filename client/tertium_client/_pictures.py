@@ -26,8 +26,8 @@ Image = NDArray[np.uint8]
 Encoder = Callable[[Image], bytes]
 """Makes JPEG or PNG bytes of a crop."""
 Drawing = Callable[[], "evidence_pb2.Evidence | None"]
-"""Draws the pictures of one request; None: there is nothing to show. It takes its time (a whole frame as PNG about a second), so it is called where
-nobody waits: without locks, and outside of event loops."""
+"""Draws one picture; gives all pictures of a request when it was the last one, else None, and None where there is nothing to show. It takes its
+time (a whole frame as PNG about a second), so it is called without locks and outside of event loops, and frames go before each picture."""
 
 _log = logging.getLogger("tertium_client")
 _MARGIN = 0.25
@@ -83,6 +83,7 @@ class Pictures:
         self._kept: list[_Kept] = []
         self._bytes = 0
         self._requests: deque[evidence_pb2.EvidenceRequest] = deque(maxlen=_MOST_REQUESTS)
+        self._sheet: _Sheet | None = None
 
     @property
     def frames(self) -> list[int]:
@@ -92,7 +93,7 @@ class Pictures:
     @property
     def wanted(self) -> bool:
         """A server waits for pictures."""
-        return bool(self._requests)
+        return bool(self._requests) or (self._sheet is not None and not self._sheet.done)
 
     def keep(self, index: int, image: Image | None) -> None:
         """Keeps a frame's image. It is not copied: the caller must not draw on it afterwards."""
@@ -111,13 +112,13 @@ class Pictures:
     def forget_requests(self) -> None:
         """The connection they came by is over."""
         self._requests.clear()
+        self._sheet = None
 
     def next_drawing(self) -> Drawing | None:
-        """What draws the pictures of the oldest request, of the frames that are kept now; None: nobody asks."""
-        if not self._requests:
-            return None
-        request, kept = self._requests.popleft(), tuple(self._kept)
-        return lambda: self._draw(request, kept)
+        """What draws the next picture of the oldest request, of the frames that were kept when its turn came; None: nobody asks."""
+        if self._sheet is None or self._sheet.done:
+            self._sheet = _Sheet(self._requests.popleft(), self._kept, self._encode) if self._requests else None
+        return None if self._sheet is None else self._sheet.draw
 
     def _thin(self) -> None:
         """Lets every second of the older half go, or, of very few, the oldest."""
@@ -128,18 +129,36 @@ class Pictures:
             del self._kept[0]
         self._bytes = sum(kept.image.nbytes for kept in self._kept)
 
-    def _draw(self, request: evidence_pb2.EvidenceRequest, frames: Sequence[_Kept]) -> evidence_pb2.Evidence | None:
-        """One crop for each frame wanted, none of a frame twice."""
-        pictures: dict[int, evidence_pb2.Picture] = {}
+
+class _Sheet:
+    """The pictures of one request, drawn one by one: one crop for each frame wanted, none of a frame twice."""
+
+    def __init__(self, request: evidence_pb2.EvidenceRequest, kept: Sequence[_Kept], encode: Encoder) -> None:
+        self.done = False
+        """All are drawn."""
+        self._request_id = request.request_id
+        self._most_bytes = request.max_picture_bytes
+        self._encode = encode
+        self._pictures: dict[int, evidence_pb2.Picture] = {}
+        self._wanted: deque[tuple[_Kept, list[float]]] = deque()
         for place, index in enumerate(request.frame_indices[:_MOST_PICTURES]):
-            kept = min(frames, key=lambda each: abs(each.index - index))
-            if abs(kept.index - index) > _NEAREST_FRAMES or kept.index in pictures:
-                continue
-            box = request.boxes[_CORNERS * place : _CORNERS * (place + 1)]
-            picture = self._picture(kept, [float(corner) for corner in box], request.max_picture_bytes)
+            nearest = min(kept, key=lambda each: abs(each.index - index))
+            if abs(nearest.index - index) <= _NEAREST_FRAMES:
+                box = request.boxes[_CORNERS * place : _CORNERS * (place + 1)]
+                self._wanted.append((nearest, [float(corner) for corner in box]))
+
+    def draw(self) -> evidence_pb2.Evidence | None:
+        """Draws one more. See Drawing."""
+        if self._wanted:
+            kept, box = self._wanted.popleft()
+            picture = None if kept.index in self._pictures else self._picture(kept, box, self._most_bytes)
             if picture is not None:
-                pictures[kept.index] = picture
-        return evidence_pb2.Evidence(request_id=request.request_id, pictures=pictures.values()) if pictures else None
+                self._pictures[kept.index] = picture
+        if self._wanted:
+            return None
+        self.done = True
+        pictures = self._pictures.values()
+        return evidence_pb2.Evidence(request_id=self._request_id, pictures=pictures) if pictures else None
 
     def _picture(self, kept: _Kept, box: list[float], most_bytes: int) -> evidence_pb2.Picture | None:
         area = _around(box, kept.image.shape[1], kept.image.shape[0])

@@ -246,7 +246,7 @@ class Session:
         return None if frames is None else delimited(_FRAMES, frames_message(frames))
 
     def next_drawing(self) -> Callable[[], bytes | None] | None:
-        """What draws pictures that the server wants, as a message; None: it wants none. Draws anywhere, of what is kept now."""
+        """What draws the next picture that the server wants, anywhere, and gives a message when a request has all of its own; None: none wanted."""
         drawing = self.pictures.next_drawing() if self._connected else None
         if drawing is None:
             return None

@@ -326,16 +326,16 @@ class Stream(StreamFacts):
         return due
 
     def _due(self, ended: threading.Event) -> bytes | Callable[[], bytes | None] | None:
-        """What is to be sent next, waited for: a message, or what draws one; None: the call's requests end here."""
+        """What is to be sent next, waited for: a message, or what draws a picture for one; None: the call's requests end here."""
         with self._lock:
             while not ended.is_set() and not self._session.over:
-                drawing = self._session.next_drawing()
-                if drawing is not None:
-                    return drawing
                 now = time.monotonic()
                 request = self._session.next_request(now)
                 if request is not None:
                     return request
+                drawing = self._session.next_drawing()
+                if drawing is not None:
+                    return drawing
                 if self._session.half_close():
                     return None
                 if self._session.stalled(now) and self._call is not None:

@@ -37,8 +37,11 @@ def asked(*frames: int, box: tuple[float, ...] = (20, 10, 40, 30), most: int = 1
 
 def answered(pictures: Pictures, request: evidence_pb2.EvidenceRequest) -> list[evidence_pb2.Picture]:
     pictures.ask(request)
-    drawing = pictures.next_drawing()
-    evidence = None if drawing is None else drawing()
+    evidence = None
+    while (drawing := pictures.next_drawing()) is not None:
+        assert evidence is None, "a request is answered once"
+        evidence = drawing()
+    assert not pictures.wanted
     return [] if evidence is None else list(evidence.pictures)
 
 
@@ -189,7 +192,7 @@ def test_word_that_evidence_came_too_late_is_no_answer_to_a_frame() -> None:
 
 
 class Curious:
-    """A server that wants pictures of the first frame."""
+    """A server that wants pictures of the first two frames."""
 
     def __init__(self) -> None:
         self.evidence: list[evidence_pb2.Evidence] = []
@@ -203,7 +206,7 @@ class Curious:
                 continue
             (index,) = request.frames.frame_indices
             decided = decisions_pb2.Decisions(frame_indices=[index], detection_counts=[0])
-            yield Response(decisions=decided, evidence_requests=[] if index else [asked(0)])
+            yield Response(decisions=decided, evidence_requests=[asked(0, 1)] if index == 1 else [])
         yield Response()
 
 
@@ -216,12 +219,12 @@ def test_while_a_picture_is_encoded_nobody_waits_for_it(kind: Kind) -> None:
     server.add_registered_method_handlers("tertium.v1.DecisionService", {"Decide": decide})
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    began, sent = threading.Event(), threading.Event()
+    began, sent, told = threading.Event(), threading.Event(), threading.Event()
     waited: list[bool] = []
 
     def encode(crop: Image) -> bytes:
         began.set()
-        waited.append(sent.wait(3.0))
+        waited.append((told if waited else sent).wait(3.0))
         return encode_png(crop)
 
     async def scenario() -> None:
@@ -229,17 +232,19 @@ def test_while_a_picture_is_encoded_nobody_waits_for_it(kind: Kind) -> None:
             kind.client(f"127.0.0.1:{port}") as client,
             client.open("gate", nominal_fps=30, encode_picture=encode) as stream,
         ):
-            await stream.send(Frame([], picture=image()))
-            await stream.receive()
+            for index in range(2):
+                await stream.send(Frame([], picture=image(index)))
+                await stream.receive()
             await asyncio.to_thread(began.wait)
-            await stream.send(Frame([]))
+            await stream.send(Frame([]))  # while the first picture is drawn
             sent.set()
-            answer = await stream.receive()
-            assert answer.frame_index == 1
+            answer = await stream.receive()  # before the second one is
+            assert answer.frame_index == 2
+            told.set()
 
     try:
         asyncio.run(scenario())
     finally:
         server.stop(None)
-    assert waited == [True]
-    assert [each.request_id for each in curious.evidence] == ["case"]
+    assert waited == [True, True]
+    assert [[picture.frame_index for picture in each.pictures] for each in curious.evidence] == [[0, 1]]
