@@ -448,3 +448,17 @@ def test_a_class_that_only_one_sequence_has_gets_no_interval() -> None:
 def held_out(one: Labelled) -> HeldOut:
     scores = one.sequence.scores
     return HeldOut(scores.astype(np.float32), scores, scores, scores.astype(np.float32), np.arange(len(scores)))
+
+
+def test_what_a_policy_says_of_the_group_default_is_judged_by_and_of_other_groups_told() -> None:
+    tree = POLICY.model_dump(mode="json")
+    stricter = {"all": {"track": {"thresholds": {"yes": 0.9, "no": 0.8}}}}
+    ours, others = (Policy.model_validate({**tree, "groups": {name: stricter}}) for name in ("def*", "yard"))
+    (one,) = crowds(1)
+    work = Work(EvaluateOptions(units=(Unit.BOX,)), ReplayOptions())
+    (judged,) = judged_by(ours, [one])
+    said = judged.decisions.track_probabilities
+    assert np.array_equal(judged.track_levels, np.where(said >= 0.9, 3, np.where(said >= 0.8, 2, 1)))
+    assert work.of_policies([one], ours, None, {})["warnings"] == []
+    (warning,) = work.of_policies([one], others, None, {})["warnings"]
+    assert "what it says of group yard is not looked at; recordings are judged as a stream without a name" in warning

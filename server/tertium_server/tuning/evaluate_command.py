@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tertium_server.policy import Policy
+from tertium_server.policy.resolution import matching
 
 from .cache import ReplayCache
 from .decisions import Decisions, ReplayError
@@ -24,6 +25,9 @@ from .readers import Labelled
 from .replay import ReplayOptions
 from .replaying import replay_all
 from .spread import Spread
+
+DEFAULT_GROUP = "default"
+_MOST_NAMED = 5
 
 Json = dict[str, Any]
 Told = Callable[[str, int, int], None]
@@ -105,7 +109,11 @@ class Work:
             "failed_sequences": dict(failed),
             "policy": _name(policies[0]),
             **self._figures(first),
-            "warnings": [*first.warnings, *(text for one in first.judged for text in one.labelled.warnings)],
+            "warnings": [
+                *first.warnings,
+                *(text for one in policies for text in _unused(one)),
+                *(text for one in first.judged for text in one.labelled.warnings),
+            ],
         }
         if len(evaluations) > 1:
             second = evaluations[1]
@@ -123,6 +131,22 @@ class Work:
 
 def _tell(told: Told, before: int, steps: int, done: int) -> None:
     told("replaying", before + done, steps)
+
+
+def _unused(policy: Policy) -> list[str]:
+    """What is not looked at, in words: recordings say nothing of the group and the name that their streams had."""
+    found = matching(policy.groups, DEFAULT_GROUP)
+    own = "" if found is None else found[0]
+    names = [
+        *(f"group {name}" for name in policy.groups if name != own),
+        *(f"stream {name}" for name in policy.streams),
+    ]
+    if not names:
+        return []
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    left_out = ", ".join(names[:_MOST_NAMED]) + more
+    judged = f"recordings are judged as a stream without a name in the group {DEFAULT_GROUP}"
+    return [f"policy {policy.name}: what it says of {left_out} is not looked at; {judged}"]
 
 
 def _name(policy: Policy) -> Json:

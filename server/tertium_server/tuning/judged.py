@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tertium_server.engine import Verdict
-from tertium_server.policy import Policy
+from tertium_server.policy import Policy, Situation, effective_judgement
 
 from .decisions import Decisions
 from .figures import Matching, Scored
@@ -85,7 +85,7 @@ def track_levels(decisions: Decisions, policy: Policy) -> NDArray[np.float32]:
     sequence = decisions.sequence
     levels = np.full(len(sequence), float(Verdict.NO), np.float32)
     for class_id, name in sequence.class_names.items():
-        thresholds = policy.judgement(name).track.thresholds
+        thresholds = effective_judgement(policy, Situation(class_name=name)).track.thresholds
         chosen = sequence.class_ids == class_id
         said = decisions.track_probabilities[chosen].astype(np.float64)
         levels[chosen] = np.where(said >= thresholds.yes, YES, np.where(said >= thresholds.no, MAYBE, 1.0))
