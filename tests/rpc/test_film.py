@@ -144,10 +144,29 @@ def test_levels_of_a_track_are_those_of_its_events() -> None:
     assert levels
 
 
+def numbers_on(film: Film) -> list[int]:
+    return [entry[1][0] for entry in film.entries()]
+
+
 def test_the_oldest_messages_make_room_and_one_that_is_too_large_is_not_kept() -> None:
     film = Film(100)
     for number in range(5):
-        film.keep((bytes([number]), b""), 40)
-    assert [entry[0] for entry in film.entries()] == [b"\x03", b"\x04"]
-    film.keep((b"large", b""), 101)
-    assert [entry[0] for entry in film.entries()] == [b"\x03", b"\x04"]
+        film.keep((b"", bytes([number])), 40)
+        film.reviewed = film.passed
+    film.keep((b"", b"\x09"), 101)
+    assert numbers_on(film) == [2, 3, 4]  # 4 was kept before anybody had reviewed it
+    film.keep((b"", b"\x05"), 20)
+    assert numbers_on(film) == [3, 4, 5]
+
+
+def test_what_nobody_has_reviewed_is_kept_on_top_up_to_three_times_as_much() -> None:
+    film = Film(100)
+    for number in range(30):
+        film.keep((b"", bytes([number])), 20)
+    assert numbers_on(film) == list(range(10, 30))
+    film.reviewed = 300  # the first fifteen messages
+    film.keep((b"", bytes([30])), 20)
+    assert numbers_on(film) == list(range(11, 31))
+    film.reviewed = film.passed
+    film.keep((b"", bytes([31])), 20)
+    assert numbers_on(film) == list(range(26, 32))

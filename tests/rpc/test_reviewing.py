@@ -23,7 +23,6 @@ from tertium_server.review.office import ReviewOffice
 from tertium_server.review.spool import Spool
 from tertium_server.review.values import Answer, Case, Source
 from tertium_server.rpc.desk import Desk
-from tertium_server.rpc.film import Film
 from tertium_server.rpc.reviewing import ReviewLimits, ReviewLink
 from tertium_server.rpc.stream import SILENCE, TOO_HEAVY, Stream
 from tertium_server.rpc.terms import StreamTerms
@@ -567,23 +566,18 @@ def test_film_is_bounded(setup: Set) -> None:
     link = ReviewLink(setup.office, setup.clerk, setup.gallery, ReviewLimits(film_bytes=20_000))
     stream = setup.open(terms(policies=Held(InForce(policy())), review=link))
     assert stream.review is not None
-    setup.play(stream, doubtful(0, 300))
+    setup.play(stream, doubtful(0, 600))
+    behind = stream.review.film.entries()
+    assert 60_000 < sum(len(entry[0]) + len(entry[1]) for entry in behind) <= 80_000
+    link.work()
+    setup.play(stream, doubtful(600, 601))
     entries = stream.review.film.entries()
-    assert sum(len(entry[0]) + len(entry[1]) for entry in entries) <= 20_000
+    assert sum(len(entry[0]) + len(entry[1]) for entry in entries) <= 20_500
     assert 20 < len(entries) < 300
 
 
 def test_frozen_footage_outlives_its_form() -> None:
     assert Footage.from_json({"frames": [[1, 2, 3.0, 4.0, 5.0, 6.0, 0.5, 0.25]]}).frames[0].box == (3.0, 4.0, 5.0, 6.0)
-
-
-def test_a_message_too_large_for_the_film_leaves_what_is_on_it() -> None:
-    film = Film(100)
-    film.keep((b"small", b""), 60)
-    film.keep((b"huge", b""), 101)
-    assert film.entries() == [(b"small", b"")]
-    film.keep((b"other", b""), 41)
-    assert film.entries() == [(b"other", b"")]
 
 
 def test_streams_that_ended_are_forgotten_soon_and_broken_ones_later(

@@ -18,15 +18,20 @@ from tertium_server.rpc.twin import twin_class
 _RESPONSE: Any = twin_class("DecideResponse")
 _INT64, _UINT64, _FLOAT32 = np.dtype("<i8"), np.dtype("<u8"), np.dtype("<f4")
 _NANOSECONDS = 1e9
+_MOST_AHEAD = 3
 
 Entry = tuple[bytes | FrameColumns, bytes]
 """A request of frames and its response."""
 
 
 class Film:
-    """The newest messages, up to a number of bytes. One thread writes; any may read what it has returned from ``entries``."""
+    """The newest messages, up to a number of bytes. One thread writes; any may read what it has returned from ``entries``.
 
-    __slots__ = ("_bytes", "_entries", "_most_bytes", "passed")
+    What the reviewing thread has not come to yet is kept on top of that, up to ``_MOST_AHEAD`` times as much: a recording that is played at thousands
+    of frames a second would otherwise be gone before its cases are opened.
+    """
+
+    __slots__ = ("_bytes", "_entries", "_most_bytes", "passed", "reviewed")
 
     def __init__(self, most_bytes: int) -> None:
         self._entries: deque[tuple[Entry, int]] = deque()
@@ -34,6 +39,8 @@ class Film:
         self._most_bytes = most_bytes
         self.passed = 0
         """Bytes of all messages ever kept."""
+        self.reviewed = 0
+        """What had passed when the reviewing thread last had nothing more to read of this stream. Set by that thread."""
 
     def keep(self, entry: Entry, size: int) -> None:
         """Keeps a message and its response, ``size`` bytes together, and lets the oldest go; of one that is too large by itself, nothing is kept."""
@@ -43,7 +50,8 @@ class Film:
         entries.append((entry, size))
         self._bytes += size
         self.passed += size
-        while self._bytes > self._most_bytes:
+        room = self._most_bytes + min(self.passed - self.reviewed, _MOST_AHEAD * self._most_bytes)
+        while self._bytes > room:
             self._bytes -= entries.popleft()[1]
 
     def entries(self) -> list[Entry]:

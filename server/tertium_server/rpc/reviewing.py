@@ -52,7 +52,7 @@ class ReviewLimits:
     """How much review may take of a stream."""
 
     film_bytes: int = 1 << 19
-    """Messages kept of each stream, to freeze evidence from: some 20 seconds of 20 detections at 30 frames a second."""
+    """Messages kept of each stream, to freeze evidence from: some 20 seconds of 20 detections at 30 frames a second. See :class:`Film`."""
 
     pictures: int = 6
     """Pictures asked for a case; 0: none."""
@@ -240,13 +240,17 @@ class ReviewLink:
             reviews = list(self._streams.values())
         # Times before news: what happened up to then has been handed over by now.
         times = {review: review.reached for review in reviews if review.watch.waiting}
+        passed = [review.film.passed for review in reviews]
         while self._backlog.entries:
             waiting = self._backlog.entries.popleft()
             self._guarded(lambda: self._read(waiting.review, waiting.told, rest))  # noqa: B023 - called here and now
+            waiting.review.film.reviewed = waiting.passed
             rest()
         for review, moment in times.items():
             self._guarded(lambda: self._decide(review, review.watch.advance(moment), rest))  # noqa: B023 - as above
             rest()
+        for review, bytes_passed in zip(reviews, passed, strict=True):
+            review.film.reviewed = bytes_passed
         self._audit_frames(reviews)
         while self._backlog.evidence:
             evidence = self._backlog.evidence.popleft()
