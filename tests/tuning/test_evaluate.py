@@ -1,7 +1,9 @@
 """What an evaluation says is what counting by hand says, and its parts agree with each other."""
 
 import csv
+import errno
 import math
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -384,6 +386,22 @@ def test_parquet_without_pyarrow_names_what_to_install(tmp_path: Path, monkeypat
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(TableError, match=r"pip install 'tertium\[parquet\]', or write csv"):
         Tables(tmp_path, "parquet").write([])
+
+
+def test_a_table_that_breaks_off_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "detections.csv"
+    file.write_text("before")
+    plain = Path.write_bytes
+
+    def full(self: Path, data: bytes) -> int:
+        plain(self, data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(TableError, match=r"can't be written \(No space left on device\)"):
+        Tables(tmp_path).write(judged_by(POLICY, crowds(1)))
+    assert {one.name for one in tmp_path.iterdir()} == {"detections.csv"}
+    assert file.read_text() == "before"
 
 
 def test_a_folder_for_tables_that_cannot_be_made_is_named(tmp_path: Path) -> None:

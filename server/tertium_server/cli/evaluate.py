@@ -59,7 +59,7 @@ _POLICIES = "The policies"
 
 
 class TablesFormat(StrEnum):
-    """What tables are written as; the names of tuning.evaluate_tables.FORMS."""
+    """What tables are written as; the names of tuning.table_files.FORMS."""
 
     CSV = "csv"
     PARQUET = "parquet"

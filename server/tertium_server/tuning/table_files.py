@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -61,13 +62,23 @@ def write_tables(place: str | Path, tables: Mapping[str, Table], form: str = "cs
                 write_file(file, out.getvalue())
             else:
                 Path(place).mkdir(parents=True, exist_ok=True)
-                Path(file).write_bytes(out.getvalue())
+                _write_whole(Path(file), out.getvalue())
         except ReadError as error:
             raise TableError(str(error)) from error
         except OSError as error:
             raise TableError(f"{place}: can't be written ({error.strerror or error}); choose another folder") from error
         written.append(file)
     return tuple(written)
+
+
+def _write_whole(file: Path, content: bytes) -> None:
+    """The file takes its name only after all was written; what was there before stays until then."""
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _write_csv(out: io.BytesIO, table: Table) -> None:
