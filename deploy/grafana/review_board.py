@@ -22,8 +22,8 @@ def _head() -> list[Panel]:
     return [
         number(
             "Cases that wait",
-            "Of all sources, leased ones too.",
-            [Query("sum(max by (source, state) (tertium_review_cases))")],
+            "Of all sources, leased ones too. Gold cases, which are never done, are left out.",
+            [Query('sum(max by (source, state) (tertium_review_cases{source!="gold"}))')],
         ),
         number(
             "Oldest",
@@ -55,13 +55,13 @@ def _queue() -> list[Panel]:
         lines(
             "Cases that wait",
             "By source. Every server of a store tells the same: the largest is shown.",
-            [Query("max by (source) (sum by (instance, source) (tertium_review_cases))", "{{source}}")],
+            [Query('max by (source) (sum by (instance, source) (tertium_review_cases{source!="gold"}))', "{{source}}")],
             stacked=True,
         ),
         lines(
             "By state",
             "Second reviews and escalations are votes against the machine that wait for another.",
-            [Query("max by (state) (sum by (instance, state) (tertium_review_cases))", "{{state}}")],
+            [Query('max by (state) (sum by (instance, state) (tertium_review_cases{source!="gold"}))', "{{state}}")],
             stacked=True,
         ),
         lines(

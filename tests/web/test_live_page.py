@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.core import Metric
 
 from tertium_server.engine import Verdict
@@ -158,6 +158,17 @@ class TestFigures:
         decided = {each["group"]: each["decided"] for each in page.figures()["groups"]}
         assert decided["north"] == {"yes": 3, "maybe": 0, "no": 0}
         assert decided["other"] == {"yes": 0, "maybe": 1, "no": 0}
+
+    def test_gold_cases_which_are_never_done_do_not_wait(self, page: Page) -> None:
+        registry = CollectorRegistry()
+        cases = Gauge("tertium_review_cases", "Cases.", ["source", "state"], registry=registry)
+        oldest = Gauge("tertium_review_oldest_open_timestamp_seconds", "Oldest.", ["source"], registry=registry)
+        for source, count, opened in (("gold", 30, 5.0), ("maybe", 2, 900.0), ("audit_yes", 0, 0.0)):
+            cases.labels(source, "open").set(count)
+            oldest.labels(source).set(opened)
+        queue = LiveFigures(registry, page.department.store, ()).to_json()["queue"]
+        assert (queue["waiting"], queue["states"]) == ({"maybe": 2, "audit_yes": 0}, {"open": 2})
+        assert queue["oldest"] == 900.0
 
     def test_all_of_it_is_json_that_browsers_read(self, page: Page) -> None:
         page.estimate(calibrated=Estimates(Estimate(math.nan, math.nan, math.nan, math.nan)))

@@ -24,6 +24,8 @@ _HELD_SECONDS = 1.0
 """Figures are made anew no more often, however many people look."""
 _TRAFFIC_HELD_SECONDS = 10.0
 _TRAFFIC_MICROS = 3600 * MICROS
+_GOLD = "gold"
+_OLDEST = "tertium_review_oldest_open_timestamp_seconds"
 _FIELDS = {"value": "ratio", "lower": "lower_ratio", "upper": "upper_ratio", "samples": "effective_samples"}
 
 
@@ -138,11 +140,15 @@ def _policy(samples: Samples) -> Json | None:
 
 
 def _queue(samples: Samples) -> Json:
-    oldest = [value for _, value in samples.get("tertium_review_oldest_open_timestamp_seconds", ()) if value > 0]
+    # Gold cases wait for whoever comes next: they are no work that is left, and never done.
+    waiting = {
+        name: [(labels, value) for labels, value in samples.get(name, ()) if labels["source"] != _GOLD]
+        for name in ("tertium_review_cases", _OLDEST)
+    }
     return {
-        "waiting": _by(samples, "tertium_review_cases", "source"),
-        "states": _by(samples, "tertium_review_cases", "state"),
-        "oldest": min(oldest, default=None),
+        "waiting": _by(waiting, "tertium_review_cases", "source"),
+        "states": _by(waiting, "tertium_review_cases", "state"),
+        "oldest": min((value for _, value in waiting[_OLDEST] if value > 0), default=None),
         "votes": _total(samples, "tertium_review_votes_total"),
         "store_up": bool(_total(samples, "tertium_review_store_up")),
     }
