@@ -255,6 +255,27 @@ class TestGallery:
         with sqlite.read() as connection:
             assert connection.execute(select(review.blob_deletions)).all() == []
 
+    def test_blobs_that_can_not_be_deleted_keep_no_others(
+        self, sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Locked(Blobs):
+            def delete(self, key: str) -> None:
+                if key.endswith("/10.jpg"):
+                    raise PermissionError(key)
+                super().delete(key)
+
+        monkeypatch.setattr(gallery_module, "_DELETIONS_AT_A_TIME", 2)
+        gallery = Gallery(sqlite, Locked(str(tmp_path / "blobs")))
+        for case in office(sqlite).book([booking(number) for number in range(3)]):
+            gallery.take(case, [sent(10)])
+        gallery.delete(stream="gate")
+        (case,) = office(sqlite).book([booking(4, stream_id="yard")])
+        gallery.take(case, [sent(11)])
+        gallery.delete(stream="yard")
+        for _ in range(2):
+            gallery.sweep()
+        assert [path.name for path in files(tmp_path / "blobs")] == ["10.jpg"] * 3
+
     def test_no_picture_stays_of_which_the_store_does_not_know(
         self, sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

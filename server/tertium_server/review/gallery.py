@@ -139,20 +139,24 @@ class Gallery:
 
     def _sweep_some(self) -> bool:
         """Deletes some of them; whether there may be more that can be."""
+        words, now = review.blob_deletions.c, now_micros()
         with self._store.read() as connection:
-            due = review.blob_deletions.c.asked_at <= now_micros()
-            query = select(review.blob_deletions.c.key).where(due).limit(_DELETIONS_AT_A_TIME)
+            query = select(words.key).where(words.asked_at <= now).order_by(words.asked_at).limit(_DELETIONS_AT_A_TIME)
             keys = connection.execute(query).scalars().all()
-        gone = []
+        gone: list[str] = []
+        held: list[str] = []
         for key in keys:
             try:
                 self._blobs.delete(key)
                 gone.append(key)
             except OSError as error:
                 self._complain(key, 0, error)
-        if gone:
+                held.append(key)
+        if keys:
             with self._store.write() as connection:
-                connection.execute(delete(review.blob_deletions).where(review.blob_deletions.c.key.in_(gone)))
+                connection.execute(delete(review.blob_deletions).where(words.key.in_(gone)))
+                # Behind the others: what is locked, say, must not keep them.
+                connection.execute(update(review.blob_deletions).where(words.key.in_(held)).values(asked_at=now))
         return bool(gone) and len(keys) == _DELETIONS_AT_A_TIME
 
     def _record(self, case: str, rows: list[dict[str, object]]) -> None:
