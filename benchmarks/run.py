@@ -32,7 +32,11 @@ def main() -> None:
     """Runs the parts asked for, one after the other."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "parts", nargs="*", choices=[*_PARTS, []], help="what to measure; everything where nothing is named"
+        "parts",
+        nargs="*",
+        choices=[*_PARTS, []],  # the latter is what argparse checks where nothing is named
+        metavar="PART",
+        help=f"what to measure, of {', '.join(_PARTS)}; everything where nothing is named",
     )
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
     parser.add_argument("--out", type=Path, help="folder to write to")

@@ -173,6 +173,8 @@ def test_the_commands_do_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[
         assert lines[1].endswith("strict  fewer")
         assert say("shadow") == "no policy is in the shadow\n"
         assert say("rollback") == f"{loose} is in force; before: {strict}\n"
+        assert say("activate", "2") == f"{loose} was in force already\n"
+        assert say("put", "gone.yaml", code=1) == "tertium: gone.yaml: can't be read: No such file or directory\n"
         assert parse_policy(say("show"), "here").name == "loose"
         assert parse_policy(say("show", "1"), "here").name == "strict"
         assert "defaults.box.thresholds.yes: 0.9 -> 0.5" in say("diff", "1", "2", code=1)

@@ -72,6 +72,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Runs a command line (None: the process's) and returns its exit code. Errors for people are one line each."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     application = make_application(serving="serve" in words)
+    if "serve" not in words:
+        # gRPC's own lines, of each handshake that failed, say less than our errors do. Read when gRPC is loaded, which is later.
+        os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     try:
         result: Any = application(words, prog_name="tertium", standalone_mode=False)
         sys.stdout.flush()

@@ -66,7 +66,8 @@ def put(
     try:
         document = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"{file}: can't be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise CommandError(f"{file}: can't be read: {reason}") from error
     with connected(server) as policies:
         stored, known = policies.put(document, _name(author), reason)
         sys.stdout.write(f"{stored.version}{': was stored before' if known else ''}\n")
@@ -148,7 +149,8 @@ def _name(author: str | None) -> str:
 
 
 def _tell_change(now: StoredPolicy, before: str) -> None:
-    sys.stdout.write(f"{now.version} is in force; before: {before}\n")
+    told = "was in force already" if now.version == before else f"is in force; before: {before}"
+    sys.stdout.write(f"{now.version} {told}\n")
 
 
 def _write(line: str, reason: str) -> None:
