@@ -134,6 +134,14 @@ def test_every_option_can_be_set_by_variable_and_by_file(monkeypatch: pytest.Mon
     assert set(values) | APART == set(Settings.model_fields)
 
 
+def test_a_variable_that_is_empty_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty path would be the folder the server was started in."""
+    before = load_settings()
+    for name in Settings.model_fields:
+        monkeypatch.setenv(f"TERTIUM_{name.upper()}", "")
+    assert load_settings() == before
+
+
 def test_policies_come_from_a_file_or_a_folder_or_a_store(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as environment:
         environment.setenv("TERTIUM_POLICY_DIR", "/policies")

@@ -343,14 +343,14 @@ def option_name(field: str) -> str:
 def load_settings(given: Mapping[str, Any] | None = None, config: Path | None = None) -> Settings:
     """The settings in force: ``given`` on the command line, then the environment, then the file ``config`` (or TERTIUM_CONFIG), then defaults.
 
-    Values of None in ``given`` were not given.
+    Values of None in ``given`` were not given, and variables that are empty are not set: compose files can't leave one out.
 
     Raises:
         ConfigurationError: The first wrong value, with its option, where it came from and what to do.
     """
     layers: list[tuple[str, dict[str, Any]]] = [
         ("command line", {name: value for name, value in (given or {}).items() if value is not None}),
-        ("environment", dict(EnvSettingsSource(Settings)())),
+        ("environment", dict(EnvSettingsSource(Settings, env_ignore_empty=True)())),
     ]
     path = config or (Path(os.environ[CONFIG_VARIABLE]) if os.environ.get(CONFIG_VARIABLE) else None)
     if path is not None:
