@@ -45,7 +45,7 @@ class ReviewedTrack:
     frames: NDArray[np.int64]
     """(F,) frames, by the camera's numbers, that its evidence holds."""
     boxes: NDArray[np.float32]
-    """(F, 4) the detections in them, corners in pixels, as the camera sent them."""
+    """(F, 4) the detections in them, corners in pixels, to a hundredth."""
     closed_at: int | None = None
     """When it was settled, microseconds since the Unix epoch; None: the file does not say."""
 

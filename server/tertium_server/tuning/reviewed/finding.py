@@ -1,7 +1,7 @@
 """Reviewed tracks in the recordings of their streams.
 
-A case is found by its stream, epoch, and the very boxes its evidence holds: the camera's own numbers, bit for bit. Which track of a replay it is
-follows from where these boxes lie now, so it is found whatever policy judged then, and whatever tracks the replay makes.
+A case is found by its stream, epoch, and the boxes its evidence holds: the camera's own numbers, to a hundredth of a pixel. Which track of a replay
+it is follows from where these boxes lie now, so it is found whatever policy judged then, and whatever tracks the replay makes.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from .cases import ReviewedTrack
 
 LEAST_SHARE = 0.5
 """A case is in a recording where this share, or more, of its boxes is; and it is the track that holds so many of those."""
+
+HUNDREDTHS = 100.0
+"""Parts of a pixel that evidence keeps of boxes (see `review.footage`)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,16 +69,20 @@ def detections_of(sequence: Recorded, tracks: Sequence[ReviewedTrack]) -> list[N
     """For each track the detections that its evidence holds; none where too few of them are there."""
     frames = sequence.frame_indices()[sequence.frames - sequence.first_frame]
     wanted = np.unique(np.concatenate([np.zeros(0, np.int64), *(track.frames for track in tracks)]))
-    boxes = np.ascontiguousarray(sequence.boxes, np.float32)
     rows = np.flatnonzero(np.isin(frames, wanted))
-    by_box = {(int(frames[row]), boxes[row].tobytes()): row for row in rows.tolist()}
+    by_box = dict(zip(_keys(frames[rows], sequence.boxes[rows]), rows.tolist(), strict=True))
     found: list[NDArray[np.int64]] = []
     for track in tracks:
-        keys = zip(track.frames.tolist(), (box.tobytes() for box in track.boxes), strict=True)
-        places = [by_box[key] for key in keys if key in by_box]
+        places = [by_box[key] for key in _keys(track.frames, track.boxes) if key in by_box]
         is_there = len(places) > 0 and len(places) >= LEAST_SHARE * len(track.frames)
         found.append(np.array(places if is_there else [], np.int64))
     return found
+
+
+def _keys(frames: NDArray[np.int64], boxes: NDArray[np.float32]) -> list[tuple[int, ...]]:
+    """Frames (F,) and boxes (F, 4), by what evidence keeps of them: whole hundredths."""
+    hundredths = np.rint(boxes.astype(np.float64) * HUNDREDTHS).astype(np.int64)
+    return list(map(tuple, np.column_stack([frames, hundredths]).tolist()))
 
 
 def _unlabelled(sequence: Recorded) -> Labelled:
