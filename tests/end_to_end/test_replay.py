@@ -111,7 +111,7 @@ def test_a_server_that_is_not_there_is_told_in_one_line(
     monkeypatch.setattr("tertium_server.cli.remote.CONNECT_WITHIN", 0.5)
     assert run([*command, "--server", "127.0.0.1:1"]) == 1
     [line] = capsys.readouterr().err.splitlines()
-    assert line.startswith("tertium: sequence scene-1: server 127.0.0.1:1: ")
+    assert line.startswith("tertium: sequence scene-1: nothing listens at 127.0.0.1:1: start one there, ")
     assert not (tmp_path / "out.csv").exists()
 
 

@@ -66,7 +66,7 @@ def put(
     try:
         document = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise CommandError(f"{file}: can't be read: {reason}") from error
     with connected(server) as policies:
         stored, known = policies.put(document, _name(author), reason)
