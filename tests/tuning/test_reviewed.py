@@ -238,8 +238,7 @@ def reviewed_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def uneven(recording: Scene) -> Scene:
     """With boxes that are not round in hundredths of a pixel, as detectors give them; evidence is kept to those."""
-    rows = [(frame, left + 1 / 3, top + 1 / 7, *rest) for frame, left, top, *rest in recording.rows]
-    return replace(recording, rows=rows)
+    return replace(recording, rows=[(row[0], row[1] + 1 / 3, row[2] + 1 / 7, *row[3:]) for row in recording.rows])
 
 
 async def _filmed(folder: Path) -> None:
