@@ -102,7 +102,7 @@ def by_group(sides: Sides, members: Mapping[str, Sequence[int]]) -> Json:
 
 
 def by_iou(sides: Sides, matching: Matching, ious: Sequence[float]) -> list[Json]:
-    """Best F1, its threshold and average precision at each IoU, by raw score and held out; and the mean AP over them by class."""
+    """Figures at each IoU, by raw score and held out: best F1, its threshold, average precision and more, over all classes and by class."""
     rows = []
     for iou in ious:
         other = sides.by_iou(matching, iou)
