@@ -440,8 +440,11 @@ def test_a_class_that_only_one_sequence_has_gets_no_interval() -> None:
     labelled = []
     for place, one in enumerate(crowds(6)):
         here, there = one.sequence, one.truth
-        only = {"class_ids": np.zeros_like(here.class_ids)}, {"class_ids": np.zeros_like(there.class_ids)}
-        labelled.append(Labelled(replace(here, **only[0]), replace(there, **only[1])) if place else one)
+        cars = Labelled(
+            replace(here, class_ids=np.zeros_like(here.class_ids)),
+            replace(there, class_ids=np.zeros_like(there.class_ids)),
+        )
+        labelled.append(cars if place else one)
     found = evaluate(judged_by(POLICY, labelled), EvaluateOptions(units=(Unit.BOX,))).describe()
     everywhere, once = (found["units"]["box"]["classes"][name] for name in ("car", "person"))
     assert once["objects"] > 0
