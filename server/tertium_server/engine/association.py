@@ -157,6 +157,7 @@ def _list_edges(row_count, column_count, tracks, gate, class_aware, floats, inte
     )
     box_areas, areas, shared = floats[BOX_AREA], floats[_COLUMN_AREA], floats[_SHARED]
     likely, measurements = floats[_COLUMN_LIKELY], floats[MEASUREMENT]
+    touched = integers[_FRONTIER]  # the search for paths has no use for it yet
     room = edge_column.shape[0]
     edges = 0
     for row in range(row_count):
@@ -176,13 +177,15 @@ def _list_edges(row_count, column_count, tracks, gate, class_aware, floats, inte
             height = min(bottom, bottoms[column]) - max(top, tops[column])
             shared[column] = max(width, 0.0) * max(height, 0.0)
             touching += shared[column] > 0.0
-        worth = max(1.0 / (1.0 + math.exp(-measurements[detection])), LEAST_LIKELY) if touching > 0 else 0.0
-        column = -1
-        while touching > 0:
-            column += 1
-            if shared[column] <= 0.0:
-                continue
-            touching -= 1
+        if touching == 0:
+            continue
+        worth = max(1.0 / (1.0 + math.exp(-measurements[detection])), LEAST_LIKELY)
+        listed = 0
+        for column in range(column_count):
+            touched[listed] = column
+            listed += shared[column] > 0.0
+        for place in range(listed):
+            column = touched[place]
             overlap = shared[column] / (area + areas[column] - shared[column])
             if overlap <= gate or (class_aware and tracks[columns[column]].class_row != class_rows[detection]):
                 continue
@@ -238,22 +241,22 @@ def _match(row_count, column_count, tracks, gate, class_aware, floats, integers,
 @kernel
 def _free_detections(count, least, below, floats, integers):
     """Lists unmatched detections with a measurement in [least, below) as the stage's rows; returns how many."""
+    rows, matched, measurements = integers[_ROWS], integers[MATCHED_TRACK], floats[MEASUREMENT]
     listed = 0
-    for detection in range(count):
-        if integers[MATCHED_TRACK, detection] < 0 and least <= floats[MEASUREMENT, detection] < below:
-            integers[_ROWS, listed] = detection
-            listed += 1
+    for detection in range(count):  # without branches, for none could be foreseen
+        rows[listed] = detection
+        listed += (matched[detection] < 0) & (measurements[detection] >= least) & (measurements[detection] < below)
     return listed
 
 
 @kernel
 def _free_tracks(tracks, count, established, integers):
     """Lists unmatched tracks, established or candidates, as the stage's columns; returns how many."""
+    columns, matched = integers[_COLUMNS], integers[MATCHED_DETECTION]
     listed = 0
     for slot in range(count):
-        if integers[MATCHED_DETECTION, slot] < 0 and tracks[slot].established == established:
-            integers[_COLUMNS, listed] = slot
-            listed += 1
+        columns[listed] = slot
+        listed += (matched[slot] < 0) & (tracks[slot].established == established)
     return listed
 
 
