@@ -136,36 +136,36 @@ def vote(desk: ReviewOffice, reviewer: str, *, real: Callable[[int], bool]) -> i
 def test_where_nobody_gives_second_votes_what_is_wrong_is_seen_all_the_same(store: Database, clock: Clock) -> None:
     desk, made = office(store, clock), department(store, clock)
     checked = replace(terms(audit_yes=1.0, audit_no=1.0), double_check_yes=True)
-    tracks = [track(number, Stratum.AUTO_YES) for number in range(100)]
-    tracks += [track(number, Stratum.AUTO_NO) for number in range(100, 200)]
-    tracks += [booking(number, Stratum.MAYBE, rules=checked) for number in range(200, 240)]
+    tracks = [track(number, Stratum.AUTO_YES) for number in range(50)]
+    tracks += [track(number, Stratum.AUTO_NO) for number in range(50, 100)]
+    tracks += [booking(number, Stratum.MAYBE, rules=checked) for number in range(100, 120)]
     desk.book(tracks)
     clock.pass_by(60)
-    assert vote(desk, "anna", real=lambda number: number % 10 < 7) == 240
+    assert vote(desk, "anna", real=lambda number: number % 10 < 7) == 120
     made.refresh()
     assert made.metrics.book is not None
     tally = made.metrics.book.tallies["person", Window.HOUR]
-    assert (tally.auto_yes.yes.count, tally.auto_yes.no.count) == (70, 30)
-    assert (tally.auto_no.yes.count, tally.auto_no.no.count) == (70, 30)
-    assert (tally.maybe.yes.count, tally.maybe.no.count, tally.maybe.lone_yes.count) == (0, 12, 28)
+    assert (tally.auto_yes.yes.count, tally.auto_yes.no.count) == (35, 15)
+    assert (tally.auto_no.yes.count, tally.auto_no.no.count) == (35, 15)
+    assert (tally.maybe.yes.count, tally.maybe.no.count, tally.maybe.lone_yes.count) == (0, 6, 14)
     told = made.metrics.book.estimates["person", Window.HOUR, Method.AUDIT]
-    assert told.precision.value == pytest.approx(70 / 100)
-    assert told.recall.value == pytest.approx(70 / (70 + 70 + 28))
+    assert told.precision.value == pytest.approx(35 / 50)
+    assert told.recall.value == pytest.approx(35 / (35 + 35 + 14))
     # Somebody else sees the cases that wait, and finds everything real: where the two contradict each other, nobody can tell.
-    assert vote(desk, "bert", real=lambda _: True) == 30 + 70 + 28
+    assert vote(desk, "bert", real=lambda _: True) == 15 + 35 + 14
     made.refresh()
     tally = made.metrics.book.tallies["person", Window.HOUR]
-    assert (tally.auto_yes.yes.count, tally.auto_yes.no.count, tally.auto_yes.cannot_tell.count) == (70, 0, 30)
-    assert (tally.auto_no.yes.count, tally.auto_no.no.count, tally.auto_no.cannot_tell.count) == (70, 30, 0)
-    assert (tally.maybe.yes.count, tally.maybe.no.count, tally.maybe.lone_yes.count) == (28, 12, 0)
+    assert (tally.auto_yes.yes.count, tally.auto_yes.no.count, tally.auto_yes.cannot_tell.count) == (35, 0, 15)
+    assert (tally.auto_no.yes.count, tally.auto_no.no.count, tally.auto_no.cannot_tell.count) == (35, 15, 0)
+    assert (tally.maybe.yes.count, tally.maybe.no.count, tally.maybe.lone_yes.count) == (14, 6, 0)
     # A third breaks the ties.
-    assert vote(desk, "carl", real=lambda _: False) == 30
+    assert vote(desk, "carl", real=lambda _: False) == 15
     made.refresh()
     tally = made.metrics.book.tallies["person", Window.HOUR]
-    assert (tally.auto_yes.yes.count, tally.auto_yes.no.count, tally.auto_yes.cannot_tell.count) == (70, 30, 0)
+    assert (tally.auto_yes.yes.count, tally.auto_yes.no.count, tally.auto_yes.cannot_tell.count) == (35, 15, 0)
     counted = samples(made)
-    assert counted["tertium_reviewed_total", ("person", "auto_yes", "fp")] == 30
-    assert counted["tertium_reviewed_total", ("person", "auto_yes", "tp")] == 70
+    assert counted["tertium_reviewed_total", ("person", "auto_yes", "fp")] == 15
+    assert counted["tertium_reviewed_total", ("person", "auto_yes", "tp")] == 35
 
 
 def test_counters_count_each_track_once_and_never_fall(store: Database, clock: Clock) -> None:
