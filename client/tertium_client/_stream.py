@@ -237,13 +237,17 @@ class Stream(StreamFacts):
     def _break_off(self, error: Exception | None) -> None:
         if self._forked:
             return  # there is nothing here to end: threads and connection stayed in the process that opened it
+        self._stop(error)
+        self._thread.join()
+
+    def _stop(self, error: Exception | None) -> None:
+        """Ends the session and its call, from any thread."""
         with self._lock:
             self._session.stop(error)
             call = self._call
             self._wake_all()
         if call is not None:
             call.cancel()
-        self._thread.join()
 
     def wait_until_open(self) -> None:
         """Waits until the server has opened the stream, and raises what prevents it."""
@@ -311,12 +315,7 @@ class Stream(StreamFacts):
             while (following := self._next_request(ended)) is not None:
                 yield following
         except Exception as error:  # noqa: BLE001  # gRPC would make an UNKNOWN of it that says nothing
-            with self._lock:
-                self._session.stop(error)
-                call = self._call
-                self._wake_all()
-            if call is not None:
-                call.cancel()
+            self._stop(error)
 
     def _next_request(self, ended: threading.Event) -> bytes | None:
         while callable(due := self._due(ended)):
