@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,10 @@ def test_a_batch_is_answered_whole() -> None:
         stream.add_checkpoint(answer)
         response = decision_service_pb2.DecideBatchResponse.FromString(answer.to_bytes())
         indices += response.decisions.frame_indices
+        seen = Counter(response.decisions.track_ids)
+        assert len(seen) > 1
+        for track, count in seen.items():  # by review, too
+            assert len(track_in([(wire.frame_columns(message), answer.to_bytes())], track, 0.0)[0]) == count
         assert response.checkpoint.last_frame == first + 19
         state = response.checkpoint.state
     assert indices == list(range(80))

@@ -92,7 +92,7 @@ class Answer:
 
     def add(self, answerer: Answerer, desk: Desk, decisions: DecisionColumns) -> None:
         """Adds decisions and events."""
-        self._decided += answerer.write(desk, decisions)
+        self._decided = _joined(self._decided, answerer.write(desk, decisions))
 
     def add_opened(self, opened: stream_pb2.Opened) -> None:
         """Says what the stream was opened with."""
@@ -125,3 +125,13 @@ class Answer:
         if self._rest is None:
             self._rest = self._kind()
         return self._rest
+
+
+def _joined(before: bytes, more: bytes) -> bytes:
+    """Decisions and events, and others behind them, in one piece: a batch whose policy has a decision lag is judged in two parts.
+
+    Behind one another they would be the same to protobuf's own classes, but not to the twin, which has an array for bytes and keeps the last.
+    """
+    if not before or not more:
+        return before or more
+    return decision_service_pb2.DecideResponse.FromString(before + more).SerializeToString()
